@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whole files in, whole files out. Readers map a regular file (or read a pipe into memory);
+ * writers work on "NAME.tmp.PID" in the same folder and rename when everything is on disk, so a
+ * file or folder under its final name is complete. atexit and signal handlers are not needed: a
+ * killed tool leaves only the .tmp name.
+ */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* A read-only view of a whole file. Starts as {0}; closing {0} is fine. */
+struct file {
+	const unsigned char *p;
+	size_t n;
+	bool mapped;
+};
+
+/* "-" is standard input. Folders and devices are refused with a clear message. */
+int file_open(struct file *f, const char *path, struct err *err);
+void file_close(struct file *f);
+
+bool file_exists(const char *path);
+bool file_is_dir(const char *path);
+/* "dir/name" from the heap; dir may be "" or end in '/'. */
+char *path_join(const char *dir, const char *name);
+/* The part after the last '/', and what stands before it ("." when nothing) from the heap. */
+const char *path_base(const char *path);
+char *path_dir(const char *path);
+/* mkdir -p. */
+int dir_make(const char *path, struct err *err);
+
+/* A file in the making. "-" or NULL writes to standard output. */
+struct out {
+	FILE *f;
+	char *tmp, *path; /* NULL for standard output */
+};
+
+int out_open(struct out *o, const char *path, struct err *err);
+int out_write(struct out *o, const void *p, size_t n, struct err *err);
+/* Flush, fsync, rename. On failure the temporary file is gone. */
+int out_commit(struct out *o, struct err *err);
+/* Drop it, if out_commit was not reached; fine after commit and on {0}. */
+void out_abort(struct out *o);
+/* All of it at once. */
+int file_write(const char *path, const void *p, size_t n, struct err *err);
+
+/* A folder in the making: files are written into o->tmp, dir_commit renames it to path. An older
+ * folder of that name is moved aside first and removed after; other files in it are lost. */
+struct outdir {
+	char *tmp, *path;
+};
+
+int outdir_open(struct outdir *o, const char *path, struct err *err);
+int outdir_commit(struct outdir *o, struct err *err);
+void outdir_abort(struct outdir *o);
+
+#endif

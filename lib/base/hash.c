@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/hash.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+
+#include <dirent.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct hash {
+	EVP_MD_CTX *ctx;
+};
+
+struct hash *hash_new(void)
+{
+	struct hash *h = mem_new(1, sizeof(*h));
+
+	h->ctx = EVP_MD_CTX_new();
+	EVP_DigestInit_ex(h->ctx, EVP_sha256(), NULL);
+	return h;
+}
+
+void hash_add(struct hash *h, const void *p, size_t n)
+{
+	EVP_DigestUpdate(h->ctx, p, n);
+}
+
+struct hash_hex hash_end(struct hash *h)
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	struct hash_hex hex = { "" };
+	unsigned n = 0;
+
+	EVP_DigestFinal_ex(h->ctx, md, &n);
+	for (unsigned i = 0; i < n && i < 32; i++)
+		snprintf(hex.s + 2 * i, 3, "%02x", md[i]);
+	EVP_MD_CTX_free(h->ctx);
+	mem_free(h);
+	return hex;
+}
+
+struct hash_hex hash_bytes(const void *p, size_t n)
+{
+	struct hash *h = hash_new();
+
+	hash_add(h, p, n);
+	return hash_end(h);
+}
+
+static int hash_dir(struct hash_hex *hex, const char *path, struct err *err)
+{
+	struct hash *h = hash_new();
+	struct dirent **names = NULL;
+	int n = scandir(path, &names, NULL, alphasort), rc = 0;
+
+	if (n < 0)
+		rc = err_sys(err, "%s", path);
+	for (int i = 0; i < n; i++) {
+		char *p = path_join(path, names[i]->d_name);
+		struct hash_hex one;
+
+		if (rc == 0 && names[i]->d_name[0] != '.' && !file_is_dir(p)) {
+			rc = hash_path(&one, p, err);
+			if (rc == 0) {
+				hash_add(h, names[i]->d_name, strlen(names[i]->d_name) + 1);
+				hash_add(h, one.s, 64);
+			}
+		}
+		mem_free(p);
+		free(names[i]);
+	}
+	free(names);
+	*hex = hash_end(h);
+	return rc;
+}
+
+int hash_path(struct hash_hex *hex, const char *path, struct err *err)
+{
+	struct file f;
+
+	if (file_is_dir(path))
+		return hash_dir(hex, path, err);
+	if (file_open(&f, path, err) < 0)
+		return -1;
+	*hex = hash_bytes(f.p, f.n);
+	file_close(&f);
+	return 0;
+}

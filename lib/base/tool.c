@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/tool.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t stop;
+static bool progress_shown;
+
+void tool_start(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void on_stop(int sig)
+{
+	stop = sig;
+	signal(sig, SIG_DFL);
+}
+
+volatile sig_atomic_t *tool_stop_flag(void)
+{
+	signal(SIGINT, on_stop);
+	signal(SIGTERM, on_stop);
+	return &stop;
+}
+
+int tool_fail(const struct cmd *cmd, const struct err *err)
+{
+	progress_end();
+	fflush(stdout);
+	fprintf(stderr, "%s: %s\n", cmd->name, err->msg);
+	return err->kind ? (int)err->kind : 2;
+}
+
+int tool_done(const struct cmd *cmd, int code)
+{
+	progress_end();
+	if (ferror(stdout) || fclose(stdout)) {
+		if (errno == EPIPE)
+			return code;
+		fprintf(stderr, "%s: standard output: %s\n", cmd->name, strerror(errno));
+		return 2;
+	}
+	return code;
+}
+
+void tool_note(const char *fmt, ...)
+{
+	va_list ap;
+
+	progress_end();
+	fputs("note: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+void progress(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!isatty(STDERR_FILENO))
+		return;
+	fputs("\r\033[K", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fflush(stderr);
+	progress_shown = true;
+}
+
+void progress_end(void)
+{
+	if (progress_shown)
+		fputs("\r\033[K", stderr);
+	progress_shown = false;
+}
+
+double clock_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}

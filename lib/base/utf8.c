@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/utf8.h"
+
+#include <string.h>
+
+/* Bytes that a lead byte asks for, and the range its second byte must be in. */
+static size_t lead(unsigned char c, unsigned char *lo, unsigned char *hi)
+{
+	*lo = c == 0xE0 ? 0xA0 : c == 0xF0 ? 0x90 : 0x80;
+	*hi = c == 0xED ? 0x9F : c == 0xF4 ? 0x8F : 0xBF;
+	return c < 0x80 ? 1 : c < 0xC2 ? 0 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : c < 0xF5 ? 4 : 0;
+}
+
+/* How many bytes at s follow the rules, up to a whole character; *want: how many that would be. */
+static size_t good(const char *s, size_t n, size_t *want)
+{
+	unsigned char lo, hi;
+	size_t i;
+
+	*want = lead((unsigned char)s[0], &lo, &hi);
+	if (*want == 0)
+		return 0;
+	for (i = 1; i < *want && i < n; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if (c < lo || c > hi)
+			break;
+		lo = 0x80;
+		hi = 0xBF;
+	}
+	return i;
+}
+
+size_t utf8_check(const char *s, size_t n)
+{
+	size_t want;
+
+	return n && good(s, n, &want) == want ? want : 0;
+}
+
+size_t utf8_valid(const char *s, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n) {
+		uint64_t word;
+		size_t len;
+
+		if (n - i >= 8) {
+			memcpy(&word, s + i, 8);
+			if (!(word & 0x8080808080808080u)) {
+				i += 8;
+				continue;
+			}
+		}
+		len = utf8_check(s + i, n - i);
+		if (!len)
+			return i;
+		i += len;
+	}
+	return n;
+}
+
+size_t utf8_bad_length(const char *s, size_t n)
+{
+	size_t want, i = good(s, n, &want);
+
+	return i ? i : 1;
+}
+
+uint32_t utf8_next(const char **s)
+{
+	const unsigned char *p = (const unsigned char *)*s;
+	uint32_t c = p[0];
+
+	if (c < 0x80) {
+		*s += 1;
+		return c;
+	}
+	if (c < 0xE0) {
+		*s += 2;
+		return (c & 31) << 6 | (p[1] & 63);
+	}
+	if (c < 0xF0) {
+		*s += 3;
+		return (c & 15) << 12 | (uint32_t)(p[1] & 63) << 6 | (p[2] & 63);
+	}
+	*s += 4;
+	return (c & 7) << 18 | (uint32_t)(p[1] & 63) << 12 | (uint32_t)(p[2] & 63) << 6 |
+	       (p[3] & 63);
+}
+
+size_t utf8_put(char *out, uint32_t c)
+{
+	if (c < 0x80) {
+		out[0] = (char)c;
+		return 1;
+	}
+	if (c < 0x800) {
+		out[0] = (char)(0xC0 | c >> 6);
+		out[1] = (char)(0x80 | (c & 63));
+		return 2;
+	}
+	if (c < 0x10000) {
+		out[0] = (char)(0xE0 | c >> 12);
+		out[1] = (char)(0x80 | (c >> 6 & 63));
+		out[2] = (char)(0x80 | (c & 63));
+		return 3;
+	}
+	out[0] = (char)(0xF0 | c >> 18);
+	out[1] = (char)(0x80 | (c >> 12 & 63));
+	out[2] = (char)(0x80 | (c >> 6 & 63));
+	out[3] = (char)(0x80 | (c & 63));
+	return 4;
+}
