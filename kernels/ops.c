@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/ops.h"
+
+#include "kernels/elem.h"
+
+#include <string.h>
+
+const char *const *ops_names(void)
+{
+#ifdef HAVE_DNNL
+	static const char *const names[] = { "ref", "plain", "cpu", NULL };
+#else
+	static const char *const names[] = { "ref", "plain", NULL };
+#endif
+	return names;
+}
+
+struct dev *ops_open(const char *name, int threads, struct err *err)
+{
+	if (!strcmp(name, "ref"))
+		return ref_open(err);
+	if (!strcmp(name, "plain"))
+		return cpu_open(threads, true, err);
+	if (!strcmp(name, "cpu") || !strcmp(name, "auto"))
+		return cpu_open(threads, false, err);
+	err_set(err, "unknown device '%s'; there are: auto, cpu, plain, ref", name);
+	return NULL;
+}
