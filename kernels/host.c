@@ -11,7 +11,8 @@ void *host_alloc(struct dev *d, size_t bytes, struct err *err)
 
 	(void)d;
 	if (!p)
-		err_set(err, "out of memory: a buffer of %.1f MB cannot be had", (double)bytes / 1e6);
+		err_set(err, "out of memory: a buffer of %.1f MB cannot be had",
+			(double)bytes / 1e6);
 	return p;
 }
 

@@ -23,13 +23,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct dev;	/* a back end's state: threads, stream, scratch */
-struct weight;	/* a frozen matrix in the back end's own layout */
+struct dev; /* a back end's state: threads, stream, scratch */
+struct weight; /* a frozen matrix in the back end's own layout */
 
 /* A view of a device buffer: rows x cols, row i begins i * ld elements after p. */
 struct mat {
 	void *p;
-	enum dtype t;		/* DT_F32 or DT_BF16 */
+	enum dtype t; /* DT_F32 or DT_BF16 */
 	int64_t rows, cols, ld;
 };
 
@@ -48,18 +48,18 @@ struct attn_range {
 };
 
 struct attn_shape {
-	int n_heads, n_kv_heads, head_size;	/* H, K, E; query head h reads kv head h / (H/K) */
-	float scale;				/* 1/sqrt(E) */
-	const struct attn_seg *segs;		/* device */
-	const struct attn_range *ranges;	/* device */
+	int n_heads, n_kv_heads, head_size; /* H, K, E; query head h reads kv head h / (H/K) */
+	float scale; /* 1/sqrt(E) */
+	const struct attn_seg *segs; /* device */
+	const struct attn_range *ranges; /* device */
 	int n_segs, n_ranges;
-	int max_q, max_k;			/* longest segment; most keys of a segment */
+	int max_q, max_k; /* longest segment; most keys of a segment */
 };
 
 struct adamw {
 	float lr, beta1, beta2, eps, weight_decay;
-	float correction1, correction2;		/* 1 - beta1^t, 1 - beta2^t, t = 1, 2, ... */
-	float grad_scale;			/* clipping: min(1, max_norm / (norm + 1e-6)) */
+	float correction1, correction2; /* 1 - beta1^t, 1 - beta2^t, t = 1, 2, ... */
+	float grad_scale; /* clipping: min(1, max_norm / (norm + 1e-6)) */
 };
 
 enum weight_use { WEIGHT_FWD = 1, WEIGHT_BWD = 2 };
@@ -71,7 +71,7 @@ struct ops {
 	void *(*alloc)(struct dev *d, size_t bytes, struct err *err);
 	void (*free)(struct dev *d, void *p);
 	void (*upload)(struct dev *d, void *dst, const void *src_host, size_t bytes);
-	void (*download)(struct dev *d, void *dst_host, const void *src, size_t bytes);	/* waits */
+	void (*download)(struct dev *d, void *dst_host, const void *src, size_t bytes); /* waits */
 	void (*copy)(struct dev *d, void *dst, const void *src, size_t bytes);
 	void (*zero)(struct dev *d, void *dst, size_t bytes);
 	int (*sync)(struct dev *d, struct err *err);
@@ -87,7 +87,8 @@ struct ops {
 	 * afterwards. With type BF16 products are bf16 x bf16 with fp32 accumulation. */
 	struct weight *(*weight_new)(struct dev *d, struct mat w, unsigned use, struct err *err);
 	void (*weight_free)(struct dev *d, struct weight *w);
-	size_t (*weight_bytes)(struct dev *d, enum dtype t, int64_t rows, int64_t cols, unsigned use);
+	size_t (*weight_bytes)(struct dev *d, enum dtype t, int64_t rows, int64_t cols,
+			       unsigned use);
 	/* y (T, N)/F,A (+)= x (T, M)/A W^T + bias (N)/F; bias may be NULL. */
 	void (*linear)(struct dev *d, struct mat y, struct mat x, const struct weight *w,
 		       const float *bias, bool add);
@@ -128,9 +129,9 @@ struct ops {
 	/* P = exp(scale q k^T - lse); dP = do v^T; dS = P (dP - rowsum(do o));
 	 * dq = scale dS k; dk = scale dS^T q; dv = P^T do. dq, dk, dv/F; rows that no segment
 	 * holds are left alone in dq and are 0 in dk, dv. */
-	void (*attn_bwd)(struct dev *d, struct mat dq, struct mat dk, struct mat dv, struct mat dout,
-			 struct mat o, struct mat q, struct mat k, struct mat v, const float *lse,
-			 const struct attn_shape *s);
+	void (*attn_bwd)(struct dev *d, struct mat dq, struct mat dk, struct mat dv,
+			 struct mat dout, struct mat o, struct mat q, struct mat k, struct mat v,
+			 const float *lse, const struct attn_shape *s);
 
 	/* y (T, F)/A = silu(gate) * up; silu(x) = x / (1 + exp(-x)); gate, up (T, F)/F,A. */
 	void (*swiglu)(struct dev *d, struct mat y, struct mat gate, struct mat up);
@@ -159,7 +160,7 @@ struct ops {
 };
 
 struct dev {
-	const struct ops *ops;	/* back ends put their own state behind it */
+	const struct ops *ops; /* back ends put their own state behind it */
 };
 
 /* name: "ref", "cpu", "plain" (cpu without oneDNN) or "auto" (the fastest there is).

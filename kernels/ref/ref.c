@@ -33,7 +33,8 @@ static void ref_dequant(struct dev *d, struct mat dst, const void *src, enum dty
 	float y[256];
 
 	(void)d;
-	for (int64_t k = 0; k < dst.rows * dst.cols; k += info->block_elems, p += info->block_bytes) {
+	for (int64_t k = 0; k < dst.rows * dst.cols;
+	     k += info->block_elems, p += info->block_bytes) {
 		dequant_run(y, p, t, info->block_elems);
 		for (int64_t e = 0; e < info->block_elems; e++)
 			elem_set(dst, (k + e) / dst.cols, (k + e) % dst.cols, y[e]);
@@ -62,7 +63,8 @@ static void ref_weight_free(struct dev *d, struct weight *w)
 	mem_free(w);
 }
 
-static size_t ref_weight_bytes(struct dev *d, enum dtype t, int64_t rows, int64_t cols, unsigned use)
+static size_t ref_weight_bytes(struct dev *d, enum dtype t, int64_t rows, int64_t cols,
+			       unsigned use)
 {
 	(void)d;
 	(void)use;
@@ -262,7 +264,7 @@ static void attn_bwd_query(const struct attn_shape *sh, double *dk, double *dv, 
 	double delta = 0;
 
 	weights(sh, q, k, t, h, rows, n, p);
-	for (int pass = 0; pass < 2; pass++) {	/* first delta = sum P dP, then the gradients */
+	for (int pass = 0; pass < 2; pass++) { /* first delta = sum P dP, then the gradients */
 		for (int64_t e = 0; pass && e < size; e++)
 			elem_set(dq, t, h * size + e, 0);
 		for (int64_t j = 0; j < n; j++) {
@@ -289,9 +291,9 @@ static void attn_bwd_query(const struct attn_shape *sh, double *dk, double *dv, 
 	}
 }
 
-static void ref_attn_bwd(struct dev *d, struct mat dq, struct mat dk, struct mat dv, struct mat dout,
-			 struct mat o, struct mat q, struct mat k, struct mat v, const float *lse,
-			 const struct attn_shape *sh)
+static void ref_attn_bwd(struct dev *d, struct mat dq, struct mat dk, struct mat dv,
+			 struct mat dout, struct mat o, struct mat q, struct mat k, struct mat v,
+			 const float *lse, const struct attn_shape *sh)
 {
 	int64_t *rows = mem_new((size_t)sh->max_k, sizeof(*rows));
 	double *p = mem_new((size_t)sh->max_k, sizeof(*p));
@@ -306,7 +308,8 @@ static void ref_attn_bwd(struct dev *d, struct mat dq, struct mat dk, struct mat
 			int64_t n = seen(sh, &sh->segs[s], t, rows);
 
 			for (int64_t h = 0; h < sh->n_heads; h++)
-				attn_bwd_query(sh, sum_k, sum_v, dq, dout, q, k, v, t, h, rows, n, p);
+				attn_bwd_query(sh, sum_k, sum_v, dq, dout, q, k, v, t, h, rows, n,
+					       p);
 		}
 	}
 	for (int64_t i = 0; i < k.rows; i++) {
@@ -400,7 +403,8 @@ static void ref_adamw(struct dev *d, float *p, float *m, float *v, const float *
 {
 	(void)d;
 	for (size_t i = 0; i < n; i++) {
-		double gi = (double)g[i] * h->grad_scale, pi = p[i] * (1 - (double)h->lr * h->weight_decay);
+		double gi = (double)g[i] * h->grad_scale,
+		       pi = p[i] * (1 - (double)h->lr * h->weight_decay);
 
 		m[i] = (float)(m[i] + (gi - m[i]) * (1 - (double)h->beta1));
 		v[i] = (float)(h->beta2 * (double)v[i] + gi * gi * (1 - (double)h->beta2));

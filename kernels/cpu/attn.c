@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Packed grouped-query attention. A task is a block of queries of one segment and one kv head; its
+ * products are small fp32 matrix products on the task's own thread. In the backward pass a task is
+ * a segment and a kv head; it keeps its own dk and dv, and these are added up in the order of the
+ * segments, so that segments may share keys and threads never meet.
+ */
+#include "kernels/cpu/cpu.h"
+
+#include "base/mem.h"
+#include "kernels/cpu/vec.h"
+
+#include <math.h>
+#include <omp.h>
+
+#define QUERIES 64 /* rows of a block */
+
+/* One segment's keys: how many, and how many query 0 does not see of the last range. */
+struct keys {
+	int64_t n, hidden;
+};
+
+static struct keys keys_of(const struct attn_shape *s, const struct attn_seg *g)
+{
+	struct keys k = { 0, g->q_end - g->q_begin - 1 };
+
+	for (int r = g->range_begin; r < g->range_end; r++)
+		k.n += s->ranges[r].k_end - s->ranges[r].k_begin;
+	return k;
+}
+
+/* dst (n, E) = the segment's rows of one kv head of m, widened. */
+static void collect(float *dst, struct mat m, int64_t head, const struct attn_shape *s,
+		    const struct attn_seg *g)
+{
+	int64_t size = s->head_size;
+
+	for (int r = g->range_begin; r < g->range_end; r++)
+		for (int64_t i = s->ranges[r].k_begin; i < s->ranges[r].k_end; i++, dst += size)
+			row_load(dst,
+				 (char *)m.p + (size_t)(i * m.ld + head * size) * mat_elem(m.t),
+				 m.t, size);
+}
+
+static void rows_load(float *dst, struct mat m, int64_t row, int64_t n, int64_t head, int64_t size)
+{
+	for (int64_t i = 0; i < n; i++)
+		row_load(dst + i * size,
+			 (char *)m.p + (size_t)((row + i) * m.ld + head * size) * mat_elem(m.t),
+			 m.t, size);
+}
+
+/* Row of scores -> exp(x - max) with zeros behind `seen`; returns the sum; *max too. */
+CLONES static float softmax_row(float *x, int64_t seen, int64_t n, float *max_out)
+{
+	float lane[LANES] = { 0 }, max = x[0], tail = 0;
+	int64_t j = 0;
+
+	for (int64_t i = 1; i < seen; i++)
+		max = x[i] > max ? x[i] : max;
+	for (int64_t i = 0; i < seen; i++)
+		x[i] = exp_f32(x[i] - max);
+	for (; j + LANES <= seen; j += LANES)
+		for (int l = 0; l < LANES; l++)
+			lane[l] += x[j + l];
+	for (; j < seen; j++)
+		tail += x[j];
+	for (; j < n; j++)
+		x[j] = 0;
+	*max_out = max;
+	return fold(lane) + tail;
+}
+
+CLONES static void scale_store(void *y, enum dtype t, float *x, float c, int64_t n)
+{
+	for (int64_t j = 0; j < n; j++)
+		x[j] *= c;
+	store_row(y, t, x, n);
+}
+
+/* What a thread needs for one task. */
+struct room {
+	float *k, *v; /* (max_k, E) */
+	float *p, *dp; /* (QUERIES, max_k) */
+	float *q, *dout, *o; /* (QUERIES, E) */
+};
+
+static size_t room_floats(const struct attn_shape *s)
+{
+	return (size_t)s->max_k * (size_t)(2 * s->head_size + 2 * QUERIES) +
+	       (size_t)(3 * QUERIES * s->head_size);
+}
+
+static struct room room_at(float *p, const struct attn_shape *s)
+{
+	struct room r;
+	int64_t size = s->head_size, max_k = s->max_k;
+
+	r.k = p;
+	r.v = r.k + max_k * size;
+	r.p = r.v + max_k * size;
+	r.dp = r.p + QUERIES * max_k;
+	r.q = r.dp + QUERIES * max_k;
+	r.dout = r.q + QUERIES * size;
+	r.o = r.dout + QUERIES * size;
+	return r;
+}
+
+/* Queries [i0, i0 + n) of segment g, head h; r.k and r.v hold the keys. */
+static void fwd_block(const struct cpu *c, const struct room *r, struct mat o, float *lse,
+		      struct mat q, const struct attn_shape *s, const struct attn_seg *g,
+		      struct keys k, int64_t i0, int64_t n, int64_t h)
+{
+	int64_t size = s->head_size, t0 = g->q_begin + i0;
+	int64_t seen = k.n - k.hidden + i0 + n - 1; /* by the last query of the block */
+
+	rows_load(r->q, q, t0, n, h, size);
+	cpu_sgemm(c, false, true, n, seen, size, s->scale, r->q, size, r->k, size, 0, r->p, seen);
+	for (int64_t i = 0; i < n; i++) {
+		float max, sum = softmax_row(r->p + i * seen, k.n - k.hidden + i0 + i, seen, &max);
+
+		if (lse)
+			lse[h * q.rows + t0 + i] = max + logf(sum);
+		r->dp[i] = 1 / sum;
+	}
+	cpu_sgemm(c, false, false, n, size, seen, 1, r->p, seen, r->v, size, 0, r->o, size);
+	for (int64_t i = 0; i < n; i++)
+		scale_store((char *)o.p + (size_t)((t0 + i) * o.ld + h * size) * mat_elem(o.t), o.t,
+			    r->o + i * size, r->dp[i], size);
+}
+
+void cpu_attn(struct dev *d, struct mat o, float *lse, struct mat q, struct mat k, struct mat v,
+	      const struct attn_shape *s)
+{
+	struct cpu *c = (struct cpu *)d;
+	size_t each = room_floats(s);
+	float *all = cpu_scratch(c, SCRATCH_ATTN, (size_t)c->threads * each * sizeof(float));
+	int group = s->n_heads / s->n_kv_heads;
+	int64_t blocks = (s->max_q + QUERIES - 1) / QUERIES;
+
+#pragma omp parallel for collapse(3) schedule(dynamic) if (q.rows * s->max_k > 256)
+	for (int g = 0; g < s->n_segs; g++) {
+		for (int64_t b = 0; b < blocks; b++) {
+			for (int hk = 0; hk < s->n_kv_heads; hk++) {
+				struct room r =
+					room_at(all + (size_t)omp_get_thread_num() * each, s);
+				const struct attn_seg *seg = &s->segs[g];
+				int64_t left = seg->q_end - seg->q_begin - b * QUERIES;
+
+				if (left <= 0)
+					continue;
+				collect(r.k, k, hk, s, seg);
+				collect(r.v, v, hk, s, seg);
+				for (int h = hk * group; h < (hk + 1) * group; h++)
+					fwd_block(c, &r, o, lse, q, s, seg, keys_of(s, seg),
+						  b * QUERIES, left < QUERIES ? left : QUERIES, h);
+			}
+		}
+	}
+}
+
+/* p = exp(p - lse) where seen, else 0; dp = p (dp - delta) scale. */
+CLONES static void bwd_row(float *p, float *dp, float lse, float delta, float scale, int64_t seen,
+			   int64_t n)
+{
+	for (int64_t j = 0; j < seen; j++) {
+		p[j] = exp_f32(p[j] - lse);
+		dp[j] = p[j] * (dp[j] - delta) * scale;
+	}
+	for (int64_t j = seen; j < n; j++)
+		p[j] = dp[j] = 0;
+}
+
+CLONES static float dot(const float *a, const float *b, int64_t n)
+{
+	float lane[LANES] = { 0 }, tail = 0;
+	int64_t j = 0;
+
+	for (; j + LANES <= n; j += LANES)
+		for (int l = 0; l < LANES; l++)
+			lane[l] += a[j + l] * b[j + l];
+	for (; j < n; j++)
+		tail += a[j] * b[j];
+	return fold(lane) + tail;
+}
+
+struct bwd_call {
+	struct mat dq, dout, o, q;
+	const float *lse;
+	const struct attn_shape *s;
+};
+
+static void bwd_block(const struct cpu *c, const struct room *r, const struct bwd_call *a,
+		      const struct attn_seg *g, struct keys k, int64_t i0, int64_t n, int64_t h,
+		      float *dk, float *dv)
+{
+	const struct attn_shape *s = a->s;
+	int64_t size = s->head_size, t0 = g->q_begin + i0;
+	int64_t seen = k.n - k.hidden + i0 + n - 1;
+
+	rows_load(r->q, a->q, t0, n, h, size);
+	rows_load(r->dout, a->dout, t0, n, h, size);
+	rows_load(r->o, a->o, t0, n, h, size);
+	cpu_sgemm(c, false, true, n, seen, size, s->scale, r->q, size, r->k, size, 0, r->p, seen);
+	cpu_sgemm(c, false, true, n, seen, size, 1, r->dout, size, r->v, size, 0, r->dp, seen);
+	for (int64_t i = 0; i < n; i++)
+		bwd_row(r->p + i * seen, r->dp + i * seen, a->lse[h * a->q.rows + t0 + i],
+			dot(r->dout + i * size, r->o + i * size, size), s->scale,
+			k.n - k.hidden + i0 + i, seen);
+	cpu_sgemm(c, true, false, seen, size, n, 1, r->p, seen, r->dout, size, 1, dv, size);
+	cpu_sgemm(c, true, false, seen, size, n, 1, r->dp, seen, r->q, size, 1, dk, size);
+	cpu_sgemm(c, false, false, n, size, seen, 1, r->dp, seen, r->k, size, 0,
+		  (float *)a->dq.p + t0 * a->dq.ld + h * size, a->dq.ld);
+}
+
+/* dst (rows of one kv head) += src, in the order of the segment's keys. */
+static void spread(struct mat dst, const float *src, int64_t head, const struct attn_shape *s,
+		   const struct attn_seg *g)
+{
+	int64_t size = s->head_size;
+
+	for (int r = g->range_begin; r < g->range_end; r++) {
+		for (int64_t i = s->ranges[r].k_begin; i < s->ranges[r].k_end; i++, src += size) {
+			float *to = (float *)dst.p + i * dst.ld + head * size;
+
+			for (int64_t e = 0; e < size; e++)
+				to[e] += src[e];
+		}
+	}
+}
+
+static void zero_rows(struct mat m)
+{
+	for (int64_t i = 0; i < m.rows; i++)
+		memset((float *)m.p + i * m.ld, 0, (size_t)m.cols * sizeof(float));
+}
+
+void cpu_attn_bwd(struct dev *d, struct mat dq, struct mat dk, struct mat dv, struct mat dout,
+		  struct mat o, struct mat q, struct mat k, struct mat v, const float *lse,
+		  const struct attn_shape *s)
+{
+	struct cpu *c = (struct cpu *)d;
+	struct bwd_call call = { dq, dout, o, q, lse, s };
+	size_t each = room_floats(s), total = 0, size = (size_t)s->head_size;
+	size_t *start = mem_new((size_t)s->n_segs + 1, sizeof(*start));
+	int group = s->n_heads / s->n_kv_heads, kv = s->n_kv_heads;
+	float *all, *sums;
+
+	for (int g = 0; g < s->n_segs; g++) {
+		start[g] = total;
+		total += (size_t)keys_of(s, &s->segs[g]).n * size * 2 * (size_t)kv;
+	}
+	all = cpu_scratch(c, SCRATCH_ATTN, ((size_t)c->threads * each + total) * sizeof(float));
+	sums = all + (size_t)c->threads * each;
+#pragma omp parallel for collapse(2) schedule(dynamic)
+	for (int g = 0; g < s->n_segs; g++) {
+		for (int hk = 0; hk < kv; hk++) {
+			struct room r = room_at(all + (size_t)omp_get_thread_num() * each, s);
+			const struct attn_seg *seg = &s->segs[g];
+			struct keys n = keys_of(s, seg);
+			float *own = sums + start[g] + (size_t)hk * 2 * (size_t)n.n * size;
+			int64_t queries = seg->q_end - seg->q_begin;
+
+			memset(own, 0, 2 * (size_t)n.n * size * sizeof(float));
+			collect(r.k, k, hk, s, seg);
+			collect(r.v, v, hk, s, seg);
+			for (int64_t i = 0; i < queries; i += QUERIES)
+				for (int h = hk * group; h < (hk + 1) * group; h++)
+					bwd_block(c, &r, &call, seg, n, i,
+						  queries - i < QUERIES ? queries - i : QUERIES, h,
+						  own, own + (size_t)n.n * size);
+		}
+	}
+	zero_rows(dk);
+	zero_rows(dv);
+#pragma omp parallel for
+	for (int hk = 0; hk < kv; hk++) {
+		for (int g = 0; g < s->n_segs; g++) {
+			size_t n = (size_t)keys_of(s, &s->segs[g]).n * size;
+			const float *own = sums + start[g] + (size_t)hk * 2 * n;
+
+			spread(dk, own, hk, s, &s->segs[g]);
+			spread(dv, own + n, hk, s, &s->segs[g]);
+		}
+	}
+	mem_free(start);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/cpu/cpu.h"
+
+#include "base/mem.h"
+
+#include <omp.h>
+
+void *cpu_scratch(struct cpu *c, enum cpu_scratch which, size_t bytes)
+{
+	if (c->scratch_bytes[which] < bytes) {
+		struct err err;
+
+		mem_free(c->scratch[which]);
+		c->scratch[which] = host_alloc(&c->dev, bytes, &err);
+		if (!c->scratch[which])
+			mem_new(SIZE_MAX, 1); /* ends the process with the usual line */
+		c->scratch_bytes[which] = bytes;
+	}
+	return c->scratch[which];
+}
+
+static void cpu_close(struct dev *d)
+{
+	struct cpu *c = (struct cpu *)d;
+
+#ifdef HAVE_DNNL
+	if (c->library)
+		onednn_close(c->library);
+#endif
+	for (size_t i = 0; i < sizeof(c->scratch) / sizeof(*c->scratch); i++)
+		mem_free(c->scratch[i]);
+	mem_free(c);
+}
+
+static const struct ops ops_template = {
+	.alloc = host_alloc,
+	.free = host_free,
+	.upload = host_upload,
+	.download = host_download,
+	.copy = host_copy,
+	.zero = host_zero,
+	.sync = host_sync,
+	.close = cpu_close,
+	.cast = cpu_cast,
+	.dequant = cpu_dequant,
+	.weight_new = cpu_weight_new,
+	.weight_free = cpu_weight_free,
+	.weight_bytes = cpu_weight_bytes,
+	.linear = cpu_linear,
+	.linear_bwd = cpu_linear_bwd,
+	.gemm = cpu_gemm,
+	.embed = cpu_embed,
+	.gather = cpu_embed,
+	.scatter_add = cpu_scatter_add,
+	.scale_rows = cpu_scale_rows,
+	.rmsnorm = cpu_rmsnorm,
+	.rmsnorm_bwd = cpu_rmsnorm_bwd,
+	.rope = cpu_rope,
+	.attn = cpu_attn,
+	.attn_bwd = cpu_attn_bwd,
+	.swiglu = cpu_swiglu,
+	.swiglu_bwd = cpu_swiglu_bwd,
+	.xent = cpu_xent,
+	.dropout = cpu_dropout,
+	.sumsq = cpu_sumsq,
+	.adamw = cpu_adamw,
+};
+
+struct dev *cpu_open(int threads, bool plain, struct err *err)
+{
+	static struct ops with_library, without;
+	struct cpu *c = mem_new(1, sizeof(*c));
+
+	(void)err;
+	if (threads > 0)
+		omp_set_num_threads(threads);
+	c->threads = omp_get_max_threads();
+	c->plain = plain;
+#ifdef HAVE_DNNL
+	if (!plain)
+		c->library = onednn_open(c->threads, &c->bf16_products);
+#endif
+	if (!c->library)
+		c->plain = true;
+	with_library = without = ops_template;
+	with_library.name = "cpu";
+	without.name = "plain";
+	c->dev.ops = c->plain ? &without : &with_library;
+	return &c->dev;
+}

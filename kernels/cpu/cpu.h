@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the CPU back end share. Loops over rows run in OpenMP; the work of one row is a
+ * function compiled for several instruction sets (CLONES) and chosen when the program starts. Each
+ * output is written by one thread, and every sum has an order that depends on shapes alone. */
+#ifndef KERNELS_CPU_CPU_H
+#define KERNELS_CPU_CPU_H
+
+#include "kernels/elem.h"
+
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
+#define CLONES __attribute__((noinline, target_clones("avx512f", "arch=haswell", "default")))
+#else
+#define CLONES __attribute__((noinline))
+#endif
+
+/* Rows times columns below which a second thread costs more than it brings. */
+#define PARALLEL_FROM 16384
+
+struct cpu {
+	struct dev dev;
+	int threads;
+	bool plain; /* no oneDNN: not built in, or asked for */
+	bool bf16_products; /* the library multiplies bf16 on this processor */
+	struct onednn *library;
+	void *scratch[4]; /* grown on demand, kept */
+	size_t scratch_bytes[4];
+};
+
+enum cpu_scratch { SCRATCH_A, SCRATCH_B, SCRATCH_C, SCRATCH_ATTN };
+
+/* At least `bytes` of the device's scratch of that number; its old content is lost. */
+void *cpu_scratch(struct cpu *c, enum cpu_scratch which, size_t bytes);
+
+/* matmul.c */
+struct weight *cpu_weight_new(struct dev *d, struct mat w, unsigned use, struct err *err);
+void cpu_weight_free(struct dev *d, struct weight *w);
+size_t cpu_weight_bytes(struct dev *d, enum dtype t, int64_t rows, int64_t cols, unsigned use);
+void cpu_linear(struct dev *d, struct mat y, struct mat x, const struct weight *w,
+		const float *bias, bool add);
+void cpu_linear_bwd(struct dev *d, struct mat dx, struct mat dy, const struct weight *w);
+void cpu_gemm(struct dev *d, struct mat c, struct mat a, bool ta, struct mat b, bool tb,
+	      float alpha, float beta);
+/* Row-major fp32 C = alpha op(A) op(B) + beta C on the calling thread: attention's products. */
+void cpu_sgemm(const struct cpu *c, bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha,
+	       const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *out,
+	       int64_t ldc);
+
+/* plain.c: the same products without a library, fp32 arithmetic. */
+void plain_gemm(struct mat c, struct mat a, bool ta, struct mat b, bool tb, float alpha,
+		float beta);
+
+/* onednn.c: present when built with oneDNN. 0 = done, -1 = the library cannot do this one. */
+struct onednn_packed;
+struct onednn *onednn_open(int threads, bool *bf16_products);
+void onednn_close(struct onednn *s);
+/* c = alpha op(a) op(b) + bias + beta c. */
+int onednn_gemm(struct onednn *s, struct mat c, struct mat a, bool ta, struct mat b, bool tb,
+		float alpha, float beta);
+/* w (K, N), or (N, K) when transposed, in the library's layout for products x (M, K) w. */
+struct onednn_packed *onednn_pack(struct onednn *s, struct mat w, bool transposed, struct err *err);
+void onednn_packed_free(struct onednn_packed *p);
+int onednn_gemm_packed(struct onednn *s, struct mat c, struct mat a, const struct onednn_packed *p,
+		       const float *bias, float beta);
+void onednn_small_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha,
+			const float *a, int64_t lda, const float *b, int64_t ldb, float beta,
+			float *out, int64_t ldc);
+
+/* rows.c */
+void cpu_cast(struct dev *d, struct mat dst, struct mat src);
+void cpu_dequant(struct dev *d, struct mat dst, const void *src, enum dtype t);
+void cpu_embed(struct dev *d, struct mat y, struct mat table, const int32_t *ids);
+void cpu_scatter_add(struct dev *d, struct mat y, struct mat x, const int32_t *rows);
+void cpu_scale_rows(struct dev *d, struct mat x, const float *coef);
+void cpu_dropout(struct dev *d, struct mat y, struct mat x, float p, uint64_t seed,
+		 uint32_t stream);
+
+/* norm.c rope.c attn.c swiglu.c xent.c adamw.c */
+void cpu_rmsnorm(struct dev *d, struct mat y, float *rstd, struct mat x, const float *w, float eps);
+void cpu_rmsnorm_bwd(struct dev *d, struct mat dx, struct mat dy, struct mat x, const float *rstd,
+		     const float *w);
+void cpu_rope(struct dev *d, struct mat x, int n_heads, const int32_t *pos, const float *cos_table,
+	      const float *sin_table, bool inverse);
+void cpu_attn(struct dev *d, struct mat o, float *lse, struct mat q, struct mat k, struct mat v,
+	      const struct attn_shape *s);
+void cpu_attn_bwd(struct dev *d, struct mat dq, struct mat dk, struct mat dv, struct mat dout,
+		  struct mat o, struct mat q, struct mat k, struct mat v, const float *lse,
+		  const struct attn_shape *s);
+void cpu_swiglu(struct dev *d, struct mat y, struct mat gate, struct mat up);
+void cpu_swiglu_bwd(struct dev *d, struct mat dgate, struct mat dup, struct mat dy, struct mat gate,
+		    struct mat up);
+void cpu_xent(struct dev *d, float *logp, struct mat dlogits, struct mat logits,
+	      const int32_t *targets);
+void cpu_sumsq(struct dev *d, float *out, const float *g, size_t n);
+void cpu_adamw(struct dev *d, float *p, float *m, float *v, const float *g, size_t n,
+	       const struct adamw *h);
+
+#endif

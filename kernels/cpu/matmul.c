@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Matrix products: oneDNN where it can, plain loops where it cannot. Where the library does not
+ * multiply bf16 on this processor, operands are widened to fp32 first: slower, never wrong. */
+#include "kernels/cpu/cpu.h"
+
+#include "base/mem.h"
+#include "kernels/cpu/vec.h"
+
+struct weight {
+	int64_t rows, cols;
+	struct mat plain; /* when there is no library */
+	struct onednn_packed *fwd, *bwd;
+};
+
+static struct mat widen(struct cpu *c, enum cpu_scratch which, struct mat m)
+{
+	struct mat f;
+
+	if (m.t == DT_F32)
+		return m;
+	f = mat_view(cpu_scratch(c, which, (size_t)(m.rows * m.cols) * 4), DT_F32, m.rows, m.cols);
+	cpu_cast(&c->dev, f, m);
+	return f;
+}
+
+struct weight *cpu_weight_new(struct dev *d, struct mat w, unsigned use, struct err *err)
+{
+	struct cpu *c = (struct cpu *)d;
+	struct weight *r = mem_new(1, sizeof(*r));
+
+	r->rows = w.rows;
+	r->cols = w.cols;
+	if (c->plain) {
+		r->plain = mat_view(host_alloc(d, (size_t)(w.rows * w.cols) * mat_elem(w.t), err),
+				    w.t, w.rows, w.cols);
+		if (r->plain.p) {
+			cpu_cast(d, r->plain, w);
+			return r;
+		}
+		goto fail;
+	}
+#ifdef HAVE_DNNL
+	if (!c->bf16_products)
+		w = widen(c, SCRATCH_A, w);
+	if (use & WEIGHT_FWD && !(r->fwd = onednn_pack(c->library, w, true, err)))
+		goto fail;
+	if (use & WEIGHT_BWD && !(r->bwd = onednn_pack(c->library, w, false, err)))
+		goto fail;
+	return r;
+#endif
+fail:
+	(void)use;
+	cpu_weight_free(d, r);
+	return NULL;
+}
+
+void cpu_weight_free(struct dev *d, struct weight *w)
+{
+	if (!w)
+		return;
+	host_free(d, w->plain.p);
+#ifdef HAVE_DNNL
+	onednn_packed_free(w->fwd);
+	onednn_packed_free(w->bwd);
+#endif
+	mem_free(w);
+}
+
+size_t cpu_weight_bytes(struct dev *d, enum dtype t, int64_t rows, int64_t cols, unsigned use)
+{
+	struct cpu *c = (struct cpu *)d;
+	size_t one = (size_t)(rows * cols) * (c->plain || c->bf16_products ? mat_elem(t) : 4);
+
+	return c->plain ? one : one * ((use & WEIGHT_FWD ? 1u : 0) + (use & WEIGHT_BWD ? 1u : 0));
+}
+
+#ifdef HAVE_DNNL
+/* One product with a packed weight; bf16 results of fp32 products go through scratch. */
+static void packed(struct cpu *c, struct mat y, struct mat x, const struct onednn_packed *p,
+		   const float *bias, bool add)
+{
+	struct mat wide = y;
+
+	if (!c->bf16_products) {
+		x = widen(c, SCRATCH_A, x);
+		wide = widen(c, SCRATCH_B, y);
+	}
+	if (onednn_gemm_packed(c->library, wide, x, p, bias, add) < 0)
+		mem_new(SIZE_MAX, 1); /* only out of memory is left as a reason */
+	if (wide.p != y.p)
+		cpu_cast(&c->dev, y, wide);
+}
+#endif
+
+static void add_bias(struct mat y, const float *bias)
+{
+	for (int64_t i = 0; i < y.rows; i++)
+		for (int64_t j = 0; j < y.cols; j++)
+			elem_set(y, i, j, elem_get(y, i, j) + bias[j]);
+}
+
+void cpu_linear(struct dev *d, struct mat y, struct mat x, const struct weight *w,
+		const float *bias, bool add)
+{
+#ifdef HAVE_DNNL
+	if (w->fwd) {
+		packed((struct cpu *)d, y, x, w->fwd, bias, add);
+		return;
+	}
+#endif
+	(void)d;
+	plain_gemm(y, x, false, w->plain, true, 1, add);
+	if (bias)
+		add_bias(y, bias);
+}
+
+void cpu_linear_bwd(struct dev *d, struct mat dx, struct mat dy, const struct weight *w)
+{
+#ifdef HAVE_DNNL
+	if (w->bwd) {
+		packed((struct cpu *)d, dx, dy, w->bwd, NULL, false);
+		return;
+	}
+#endif
+	(void)d;
+	plain_gemm(dx, dy, false, w->plain, false, 1, 0);
+}
+
+/* a^T without gaps: the library is slow at transposed left sides, and those here are skinny. */
+static struct mat transposed(struct cpu *c, enum cpu_scratch which, struct mat a)
+{
+	struct mat t = mat_view(cpu_scratch(c, which, (size_t)(a.rows * a.cols) * mat_elem(a.t)),
+				a.t, a.cols, a.rows);
+
+#pragma omp parallel for if (a.rows * a.cols > PARALLEL_FROM)
+	for (int64_t j = 0; j < a.cols; j++) {
+		for (int64_t i = 0; i < a.rows; i++) {
+			if (a.t == DT_BF16)
+				((uint16_t *)t.p)[j * t.ld + i] = ((uint16_t *)a.p)[i * a.ld + j];
+			else
+				((float *)t.p)[j * t.ld + i] = ((float *)a.p)[i * a.ld + j];
+		}
+	}
+	return t;
+}
+
+void cpu_gemm(struct dev *d, struct mat c, struct mat a, bool ta, struct mat b, bool tb,
+	      float alpha, float beta)
+{
+	struct cpu *cpu = (struct cpu *)d;
+
+#ifdef HAVE_DNNL
+	if (!cpu->plain) {
+		struct mat at = a;
+
+		if (ta)
+			at = transposed(cpu, SCRATCH_C, a);
+		if (!cpu->bf16_products && a.t == DT_BF16) {
+			at = widen(cpu, SCRATCH_A, at);
+			b = widen(cpu, SCRATCH_B, b);
+		}
+		if ((c.t == DT_F32 || cpu->bf16_products) &&
+		    onednn_gemm(cpu->library, c, at, false, b, tb, alpha, beta) == 0)
+			return;
+		a = at;
+		ta = false;
+	}
+#endif
+	(void)cpu;
+	(void)transposed;
+	plain_gemm(c, a, ta, b, tb, alpha, beta);
+}
+
+void cpu_sgemm(const struct cpu *c, bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha,
+	       const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *out,
+	       int64_t ldc)
+{
+	struct mat ma = { (void *)a, DT_F32, ta ? k : m, ta ? m : k, lda };
+	struct mat mb = { (void *)b, DT_F32, tb ? n : k, tb ? k : n, ldb };
+	struct mat mc = { out, DT_F32, m, n, ldc };
+
+#ifdef HAVE_DNNL
+	if (!c->plain) {
+		onednn_small_sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, out, ldc);
+		return;
+	}
+#endif
+	(void)c;
+	plain_gemm(mc, ma, ta, mb, tb, alpha, beta);
+}
