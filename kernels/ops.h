@@ -106,6 +106,8 @@ struct ops {
 	void (*gather)(struct dev *d, struct mat y, struct mat x, const int32_t *rows);
 	/* y[rows[i]] (T, D)/F += x[i] (n, D)/F; rows may repeat: added in the order of i. */
 	void (*scatter_add)(struct dev *d, struct mat y, struct mat x, const int32_t *rows);
+	/* y (T, D)/F += x (T, D)/F,A. */
+	void (*add)(struct dev *d, struct mat y, struct mat x);
 	/* x[i][:] *= coef[i]. x (T, D)/F. */
 	void (*scale_rows)(struct dev *d, struct mat x, const float *coef);
 

@@ -52,6 +52,7 @@ static const struct ops ops_template = {
 	.embed = cpu_embed,
 	.gather = cpu_embed,
 	.scatter_add = cpu_scatter_add,
+	.add = cpu_add,
 	.scale_rows = cpu_scale_rows,
 	.rmsnorm = cpu_rmsnorm,
 	.rmsnorm_bwd = cpu_rmsnorm_bwd,

@@ -70,6 +70,7 @@ void cpu_cast(struct dev *d, struct mat dst, struct mat src);
 void cpu_dequant(struct dev *d, struct mat dst, const void *src, enum dtype t);
 void cpu_embed(struct dev *d, struct mat y, struct mat table, const int32_t *ids);
 void cpu_scatter_add(struct dev *d, struct mat y, struct mat x, const int32_t *rows);
+void cpu_add(struct dev *d, struct mat y, struct mat x);
 void cpu_scale_rows(struct dev *d, struct mat x, const float *coef);
 void cpu_dropout(struct dev *d, struct mat y, struct mat x, float p, uint64_t seed,
 		 uint32_t stream);

@@ -85,6 +85,27 @@ void cpu_scatter_add(struct dev *d, struct mat y, struct mat x, const int32_t *r
 		add_row(row(y, rows[i]), row(x, i), x.cols);
 }
 
+CLONES static void add_wide(float *y, const void *x, enum dtype t, int64_t n)
+{
+	float wide[256];
+
+	for (int64_t j = 0; j < n; j += 256) {
+		int64_t m = n - j < 256 ? n - j : 256;
+
+		load_row(wide, (const char *)x + (size_t)j * mat_elem(t), t, m);
+		for (int64_t l = 0; l < m; l++)
+			y[j + l] += wide[l];
+	}
+}
+
+void cpu_add(struct dev *d, struct mat y, struct mat x)
+{
+	(void)d;
+#pragma omp parallel for if (y.rows * y.cols > PARALLEL_FROM)
+	for (int64_t i = 0; i < y.rows; i++)
+		add_wide(row(y, i), row(x, i), x.t, y.cols);
+}
+
 CLONES static void scale_row(float *x, float c, int64_t n)
 {
 	for (int64_t j = 0; j < n; j++)

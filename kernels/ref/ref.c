@@ -122,6 +122,14 @@ static void ref_scatter_add(struct dev *d, struct mat y, struct mat x, const int
 			elem_set(y, rows[i], j, elem_get(y, rows[i], j) + elem_get(x, i, j));
 }
 
+static void ref_add(struct dev *d, struct mat y, struct mat x)
+{
+	(void)d;
+	for (int64_t i = 0; i < y.rows; i++)
+		for (int64_t j = 0; j < y.cols; j++)
+			elem_set(y, i, j, elem_get(y, i, j) + elem_get(x, i, j));
+}
+
 static void ref_scale_rows(struct dev *d, struct mat x, const float *coef)
 {
 	(void)d;
@@ -436,6 +444,7 @@ struct dev *ref_open(struct err *err)
 		.embed = ref_embed,
 		.gather = ref_embed,
 		.scatter_add = ref_scatter_add,
+		.add = ref_add,
 		.scale_rows = ref_scale_rows,
 		.rmsnorm = ref_rmsnorm,
 		.rmsnorm_bwd = ref_rmsnorm_bwd,

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The forward pass, layer by layer. */
+#include "model/layer.h"
+
+#include "base/rng.h"
+
+struct mat pass_mat(const struct pass *p, void *buffer, enum dtype t, int n_tokens, int cols)
+{
+	(void)p;
+	return mat_view(buffer, t, n_tokens, cols);
+}
+
+struct layer_view layer_view(const struct pass *p, int layer, int n_tokens, const struct lora *lora)
+{
+	const struct arch *a = &p->m->arch;
+	enum dtype act = p->m->act;
+	size_t e = mat_elem(act), t = (size_t)p->o.limits.tokens;
+	size_t kept = p->o.train && !p->o.recompute ? (size_t)layer : 0;
+	size_t input = p->o.train ? (size_t)layer : 0;
+	int q = a->n_heads * a->head_size, kv = a->n_kv_heads * a->head_size, d = a->hidden;
+	struct layer_view y;
+
+	y.x = mat_view(p->x + input * t * (size_t)d, DT_F32, n_tokens, d);
+	y.x_next = p->o.train ? mat_view(p->x + (input + 1) * t * (size_t)d, DT_F32, n_tokens, d)
+			      : y.x;
+	y.x_mid = mat_view(p->x_mid + kept * t * (size_t)d, DT_F32, n_tokens, d);
+	y.rstd_attn = p->rstd_attn + kept * t;
+	y.rstd_ffn = p->rstd_ffn + kept * t;
+	y.lse = p->lse + kept * t * (size_t)a->n_heads;
+	y.qkv = mat_view((char *)p->qkv + kept * t * (size_t)(q + 2 * kv) * e, act, n_tokens,
+			 q + 2 * kv);
+	y.q = mat_cols(y.qkv, 0, q);
+	y.k = mat_cols(y.qkv, q, kv);
+	y.v = mat_cols(y.qkv, q + kv, kv);
+	y.o = mat_view((char *)p->o_attn + kept * t * (size_t)q * e, act, n_tokens, q);
+	y.gate_up = mat_view((char *)p->gate_up + kept * t * 2 * (size_t)a->ffn * e, act, n_tokens,
+			     2 * a->ffn);
+	y.gate = mat_cols(y.gate_up, 0, a->ffn);
+	y.up = mat_cols(y.gate_up, a->ffn, a->ffn);
+	y.u = mat_view((char *)p->u + kept * t * (size_t)p->o.lora_width * e, act, n_tokens,
+		       lora ? lora->layers[layer].width : 0);
+	return y;
+}
+
+struct mat layer_u(const struct lora *lora, int layer, enum lora_group g, struct mat u)
+{
+	const struct lora_layer *y = &lora->layers[layer];
+
+	return mat_cols(u, y->column[g], y->rows[g]);
+}
+
+struct mat layer_dropped(const struct pass *p, const struct lora *lora, int layer,
+			 enum lora_module m, struct mat x)
+{
+	struct mat y = mat_view(p->dropped, x.t, x.rows, x.cols);
+
+	if (!layer_drops(p, lora))
+		return x;
+	p->m->dev->ops->dropout(p->m->dev, y, x, lora->dropout, p->dropout_seed,
+				RNG_DROPOUT + (uint32_t)(layer * LORA_MODULES) + (uint32_t)m);
+	return y;
+}
+
+/* u = x A^T of a group, keeping u; then y[module] += scale u Bt. */
+static void lora_add(const struct pass *p, const struct lora *lora, int layer, enum lora_group g,
+		     struct mat y, struct mat x, struct mat u_all)
+{
+	const struct ops *op = p->m->dev->ops;
+	const struct lora_layer *ll = lora ? &lora->layers[layer] : NULL;
+	struct mat a, u;
+	int64_t at = 0;
+
+	if (!ll || !ll->rows[g])
+		return;
+	a = lora_a(lora, lora->compute, lora->act, layer, g);
+	u = layer_u(lora, layer, g, u_all);
+	if (!layer_drops(p, lora))
+		op->gemm(p->m->dev, u, x, false, a, true, 1, 0);
+	for (int m = lora_group_first[g]; m < (int)lora_group_first[g + 1]; m++) {
+		struct mat bt = lora_bt(lora, lora->compute, lora->act, layer, (enum lora_module)m);
+		struct mat um = mat_cols(u, ll->row_of[m], ll->rank[m]);
+
+		if (ll->rank[m] && layer_drops(p, lora))
+			op->gemm(p->m->dev, um,
+				 layer_dropped(p, lora, layer, (enum lora_module)m, x), false,
+				 mat_rows(a, ll->row_of[m], ll->rank[m]), true, 1, 0);
+		if (ll->rank[m])
+			op->gemm(p->m->dev, mat_cols(y, at, bt.cols), um, false, bt, false,
+				 ll->scale[m], 1);
+		at += bt.cols;
+	}
+}
+
+/* Copies a segment's new keys and values behind its past ones. */
+static void cache_store(const struct pass *p, const struct batch *b, const struct kv *kv, int layer,
+			struct mat k, struct mat v)
+{
+	const struct ops *op = p->m->dev->ops;
+
+	for (int s = 0; s < b->n_segs; s++) {
+		const struct attn_seg *g = &b->segs[s];
+		int n = g->q_end - g->q_begin, at = b->ranges[g->range_end - 1].k_end - n;
+
+		op->cast(p->m->dev, mat_rows(kv->k[layer], at, n), mat_rows(k, g->q_begin, n));
+		op->cast(p->m->dev, mat_rows(kv->v[layer], at, n), mat_rows(v, g->q_begin, n));
+	}
+}
+
+static void attention(struct pass *p, const struct batch *b, const struct lora *lora,
+		      const struct kv *kv, int layer, const struct layer_view *y)
+{
+	struct model *m = p->m;
+	struct dev *dev = m->dev;
+	const struct ops *op = dev->ops;
+	const struct arch *a = &m->arch;
+	const struct layer *w = &m->layers[layer];
+	struct mat h = pass_mat(p, p->h, m->act, b->n_tokens, a->hidden);
+	struct mat wide = pass_mat(p, p->wide, DT_F32, b->n_tokens, layer_qkv(a));
+	int q = (int)y->q.cols, kvw = (int)y->k.cols;
+
+	op->rmsnorm(dev, h, y->rstd_attn, y->x, w->attn_norm, a->rms_eps);
+	op->linear(dev, wide, h, w->qkv, w->qkv_bias, false);
+	lora_add(p, lora, layer, GROUP_QKV, wide, h, y->u);
+	op->rope(dev, mat_cols(wide, 0, q), a->n_heads, p->pos, m->cos_table, m->sin_table, false);
+	op->rope(dev, mat_cols(wide, q, kvw), a->n_kv_heads, p->pos, m->cos_table, m->sin_table,
+		 false);
+	op->cast(dev, y->qkv, wide);
+	if (kv)
+		cache_store(p, b, kv, layer, y->k, y->v);
+	op->attn(dev, y->o, y->lse, y->q, kv ? kv->k[layer] : y->k, kv ? kv->v[layer] : y->v,
+		 &p->shape);
+	op->copy(dev, y->x_mid.p, y->x.p, (size_t)(y->x.rows * y->x.cols) * sizeof(float));
+	op->linear(dev, y->x_mid, y->o, w->o, w->o_bias, true);
+	lora_add(p, lora, layer, GROUP_O, y->x_mid, y->o, y->u);
+}
+
+static void feed_forward(struct pass *p, const struct batch *b, const struct lora *lora, int layer,
+			 const struct layer_view *y)
+{
+	struct model *m = p->m;
+	struct dev *dev = m->dev;
+	const struct ops *op = dev->ops;
+	const struct arch *a = &m->arch;
+	const struct layer *w = &m->layers[layer];
+	struct mat h = pass_mat(p, p->h, m->act, b->n_tokens, a->hidden);
+	struct mat wide = pass_mat(p, p->wide, DT_F32, b->n_tokens, 2 * a->ffn);
+	struct mat act = pass_mat(p, p->act_ffn, m->act, b->n_tokens, a->ffn);
+
+	op->rmsnorm(dev, h, y->rstd_ffn, y->x_mid, w->ffn_norm, a->rms_eps);
+	op->linear(dev, wide, h, w->gate_up, w->gate_up_bias, false);
+	lora_add(p, lora, layer, GROUP_GATE_UP, wide, h, y->u);
+	op->cast(dev, y->gate_up, wide);
+	op->swiglu(dev, act, y->gate, y->up);
+	op->copy(dev, y->x_next.p, y->x_mid.p, (size_t)(y->x.rows * y->x.cols) * sizeof(float));
+	op->linear(dev, y->x_next, act, w->down, w->down_bias, true);
+	lora_add(p, lora, layer, GROUP_DOWN, y->x_next, act, y->u);
+}
+
+void layer_forward(struct pass *p, const struct batch *b, const struct lora *lora,
+		   const struct kv *kv, int layer)
+{
+	struct layer_view y = layer_view(p, layer, b->n_tokens, lora);
+
+	attention(p, b, lora, kv, layer, &y);
+	feed_forward(p, b, lora, layer, &y);
+}
+
+static void upload_batch(struct pass *p, const struct batch *b)
+{
+	struct dev *d = p->m->dev;
+	const struct ops *op = d->ops;
+
+	op->upload(d, p->ids, b->ids, (size_t)b->n_tokens * sizeof(*p->ids));
+	op->upload(d, p->pos, b->pos, (size_t)b->n_tokens * sizeof(*p->pos));
+	op->upload(d, p->segs, b->segs, (size_t)b->n_segs * sizeof(*p->segs));
+	op->upload(d, p->ranges, b->ranges, (size_t)b->n_ranges * sizeof(*p->ranges));
+	op->upload(d, p->rows, b->rows, (size_t)b->n_rows * sizeof(*p->rows));
+	op->upload(d, p->targets, b->targets, (size_t)b->n_rows * sizeof(*p->targets));
+	p->shape.n_segs = b->n_segs;
+	p->shape.n_ranges = b->n_ranges;
+	p->shape.max_q = b->max_q;
+	p->shape.max_k = b->max_k;
+}
+
+void pass_forward(struct pass *p, const struct batch *b, const struct lora *lora,
+		  const struct kv *kv)
+{
+	struct model *m = p->m;
+
+	upload_batch(p, b);
+	m->dev->ops->embed(m->dev, pass_mat(p, p->x, DT_F32, b->n_tokens, m->arch.hidden), m->embed,
+			   p->ids);
+	for (int l = 0; l < m->arch.n_layers; l++)
+		layer_forward(p, b, lora, kv, l);
+}
+
+/* The final norm of the loss rows, into h_rows. */
+static struct mat head_norm(struct pass *p, const struct batch *b)
+{
+	struct model *m = p->m;
+	struct dev *dev = m->dev;
+	int d = m->arch.hidden;
+	struct layer_view last = layer_view(p, m->arch.n_layers - 1, b->n_tokens, NULL);
+	struct mat x = mat_view(p->x_rows, DT_F32, b->n_rows, d);
+	struct mat h = mat_view(p->h_rows, m->act, b->n_rows, d);
+
+	dev->ops->gather(dev, x, last.x_next, p->rows);
+	dev->ops->rmsnorm(dev, h, p->rstd_head, x, m->norm, m->arch.rms_eps);
+	return h;
+}
+
+/* Logits of rows [i, i + n) of h. */
+static struct mat chunk_logits(struct pass *p, struct mat h, int i, int n)
+{
+	struct model *m = p->m;
+	struct mat logits = mat_view(p->logits, DT_F32, n, m->arch.vocab);
+
+	m->dev->ops->linear(m->dev, logits, mat_rows(h, i, n), m->head, NULL, false);
+	return logits;
+}
+
+void pass_head(struct pass *p, const struct batch *b, float *logp, bool gradient)
+{
+	struct model *m = p->m;
+	const struct ops *op = m->dev->ops;
+	struct mat h = head_norm(p, b);
+	int chunk = head_chunk(p->o.limits.rows), n;
+
+	for (int i = 0; i < b->n_rows; i += n) {
+		struct mat logits, dlogits;
+
+		n = b->n_rows - i < chunk ? b->n_rows - i : chunk;
+		logits = chunk_logits(p, h, i, n);
+		dlogits = mat_view(gradient ? p->dlogits : NULL, m->act, n, m->arch.vocab);
+		op->xent(m->dev, p->logp + i, dlogits, logits, p->targets + i);
+		if (gradient)
+			op->linear_bwd(m->dev,
+				       mat_rows(mat_view(p->dh_rows, DT_F32, b->n_rows,
+							 m->arch.hidden),
+						i, n),
+				       dlogits, m->head);
+	}
+	op->download(m->dev, logp, p->logp, (size_t)b->n_rows * sizeof(float));
+}
+
+void pass_logits(struct pass *p, const struct batch *b, float *logits)
+{
+	struct model *m = p->m;
+	struct mat h = head_norm(p, b);
+	int chunk = head_chunk(p->o.limits.rows), n;
+
+	for (int i = 0; i < b->n_rows; i += n) {
+		struct mat one;
+
+		n = b->n_rows - i < chunk ? b->n_rows - i : chunk;
+		one = chunk_logits(p, h, i, n);
+		m->dev->ops->download(m->dev, logits + (size_t)i * (size_t)m->arch.vocab, one.p,
+				      (size_t)n * (size_t)m->arch.vocab * sizeof(float));
+	}
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What forward.c, backward.c and pass.c share: where a layer's buffers lie, and the forward pass of
+ * one layer, which the backward pass runs again when it recomputes. */
+#ifndef MODEL_LAYER_H
+#define MODEL_LAYER_H
+
+#include "model/pass.h"
+
+#include <math.h>
+
+/* Columns of the stacked q, k, v. */
+static inline int layer_qkv(const struct arch *a)
+{
+	return (a->n_heads + 2 * a->n_kv_heads) * a->head_size;
+}
+
+/* Loss rows whose logits exist at a time. */
+static inline int head_chunk(int rows)
+{
+	return rows < 128 ? rows : 128;
+}
+
+/* A layer's buffers as matrices of T rows. */
+struct layer_view {
+	struct mat x, x_mid, x_next; /* (T, D)/F */
+	float *rstd_attn, *rstd_ffn, *lse;
+	struct mat qkv, q, k, v; /* qkv and its parts, /A, after RoPE */
+	struct mat o; /* (T, H E)/A */
+	struct mat gate_up, gate, up; /* (T, 2F)/A and its halves */
+	struct mat u; /* (T, width)/A: A x of all groups */
+};
+
+struct layer_view layer_view(const struct pass *p, int layer, int n_tokens,
+			     const struct lora *lora);
+/* Scratch as (T, cols). */
+struct mat pass_mat(const struct pass *p, void *buffer, enum dtype t, int n_tokens, int cols);
+/* The part of u that belongs to a group. */
+struct mat layer_u(const struct lora *lora, int layer, enum lora_group g, struct mat u);
+/* x_next of the layer from x. */
+void layer_forward(struct pass *p, const struct batch *b, const struct lora *lora,
+		   const struct kv *kv, int layer);
+/* The input of module m's A: x itself, or a copy with dropout applied. */
+struct mat layer_dropped(const struct pass *p, const struct lora *lora, int layer,
+			 enum lora_module m, struct mat x);
+static inline bool layer_drops(const struct pass *p, const struct lora *lora)
+{
+	return lora->dropout > 0 && p->dropout_seed;
+}
+
+#endif

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/model.h"
+
+#include "base/mem.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What loading needs at hand: staging buffers that grow to the largest matrix. */
+struct loader {
+	struct model *m;
+	const struct source *src;
+	const struct weight_hook *hook;
+	void *raw; /* device: the file's bytes of one tensor */
+	float *wide; /* device: the same as fp32 */
+	size_t raw_bytes, wide_elems;
+	struct err *err;
+};
+
+static int reserve(struct loader *l, size_t raw_bytes, size_t elems)
+{
+	const struct ops *op = l->m->dev->ops;
+
+	if (raw_bytes > l->raw_bytes) {
+		op->free(l->m->dev, l->raw);
+		l->raw = op->alloc(l->m->dev, raw_bytes, l->err);
+		l->raw_bytes = l->raw ? raw_bytes : 0;
+	}
+	if (elems > l->wide_elems) {
+		op->free(l->m->dev, l->wide);
+		l->wide = op->alloc(l->m->dev, elems * sizeof(float), l->err);
+		l->wide_elems = l->wide ? elems : 0;
+	}
+	return l->raw && l->wide ? 0 : -1;
+}
+
+/* dst (rows, cols) on the device = tensor `name`, with adapters merged by the hook. */
+static int fetch(struct loader *l, const char *name, struct mat dst)
+{
+	struct dev *d = l->m->dev;
+	struct source_tensor t;
+	struct mat wide;
+	size_t bytes;
+	int rc;
+
+	if (source_get(l->src, name, dst.rows, dst.cols, &t, l->err) < 0)
+		return -1;
+	dtype_bytes(t.type, (uint64_t)(t.rows * t.cols), &bytes);
+	rc = reserve(l, bytes, (size_t)(t.rows * t.cols));
+	if (rc == 0) {
+		wide = mat_view(l->wide, DT_F32, dst.rows, dst.cols);
+		d->ops->upload(d, l->raw, t.data, bytes);
+		d->ops->dequant(d, wide, l->raw, t.type);
+		if (l->hook && dst.rows > 1)
+			rc = l->hook->apply(l->hook->arg, d, name, wide, l->err);
+		d->ops->cast(d, dst, wide);
+	}
+	source_tensor_free(&t);
+	return rc;
+}
+
+static float *vector(struct loader *l, const char *name, int n)
+{
+	struct dev *d = l->m->dev;
+	float *v = d->ops->alloc(d, (size_t)n * sizeof(float), l->err);
+
+	if (v && fetch(l, name, mat_view(v, DT_F32, 1, n)) < 0) {
+		d->ops->free(d, v);
+		return NULL;
+	}
+	return v;
+}
+
+/* Several matrices of one layer with the same input, one below the other, prepared as one. */
+static struct weight *stack(struct loader *l, int layer, const char *const *parts, const int *rows,
+			    int n, int cols, unsigned use)
+{
+	struct dev *d = l->m->dev;
+	int64_t total = 0, at = 0;
+	struct weight *w = NULL;
+	struct mat all;
+	char name[160];
+	int i;
+
+	for (i = 0; i < n; i++)
+		total += rows[i];
+	all = mat_view(d->ops->alloc(d, (size_t)(total * cols) * mat_elem(l->m->act), l->err),
+		       l->m->act, total, cols);
+	if (!all.p)
+		return NULL;
+	for (i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "model.layers.%d.%s.weight", layer, parts[i]);
+		if (fetch(l, name, mat_rows(all, at, rows[i])) < 0)
+			break;
+		at += rows[i];
+	}
+	if (i == n)
+		w = d->ops->weight_new(d, all, use, l->err);
+	d->ops->free(d, all.p);
+	return w;
+}
+
+static float *biases(struct loader *l, int layer, const char *const *parts, const int *rows, int n)
+{
+	struct dev *d = l->m->dev;
+	int total = 0, at = 0;
+	char name[160];
+	float *v;
+
+	for (int i = 0; i < n; i++)
+		total += rows[i];
+	v = d->ops->alloc(d, (size_t)total * sizeof(float), l->err);
+	for (int i = 0; v && i < n; i++) {
+		snprintf(name, sizeof(name), "model.layers.%d.%s.bias", layer, parts[i]);
+		if (fetch(l, name, mat_view(v + at, DT_F32, 1, rows[i])) < 0) {
+			d->ops->free(d, v);
+			v = NULL;
+		}
+		at += rows[i];
+	}
+	return v;
+}
+
+static int load_layer(struct loader *l, int i, unsigned use)
+{
+	static const char *const qkv[] = { "self_attn.q_proj", "self_attn.k_proj",
+					   "self_attn.v_proj" };
+	static const char *const gate_up[] = { "mlp.gate_proj", "mlp.up_proj" };
+	static const char *const o[] = { "self_attn.o_proj" }, *const down[] = { "mlp.down_proj" };
+	const struct arch *a = &l->m->arch;
+	struct layer *y = &l->m->layers[i];
+	int q = a->n_heads * a->head_size, kv = a->n_kv_heads * a->head_size;
+	char name[160];
+
+	snprintf(name, sizeof(name), "model.layers.%d.input_layernorm.weight", i);
+	if (!(y->attn_norm = vector(l, name, a->hidden)))
+		return -1;
+	snprintf(name, sizeof(name), "model.layers.%d.post_attention_layernorm.weight", i);
+	if (!(y->ffn_norm = vector(l, name, a->hidden)))
+		return -1;
+	if (!(y->qkv = stack(l, i, qkv, (int[]){ q, kv, kv }, 3, a->hidden, use)) ||
+	    !(y->o = stack(l, i, o, &a->hidden, 1, q, use)) ||
+	    !(y->gate_up = stack(l, i, gate_up, (int[]){ a->ffn, a->ffn }, 2, a->hidden, use)) ||
+	    !(y->down = stack(l, i, down, &a->hidden, 1, a->ffn, use)))
+		return -1;
+	if (a->qkv_bias && !(y->qkv_bias = biases(l, i, qkv, (int[]){ q, kv, kv }, 3)))
+		return -1;
+	if (a->o_bias && !(y->o_bias = biases(l, i, o, &a->hidden, 1)))
+		return -1;
+	if (!a->mlp_bias)
+		return 0;
+	y->gate_up_bias = biases(l, i, gate_up, (int[]){ a->ffn, a->ffn }, 2);
+	y->down_bias = y->gate_up_bias ? biases(l, i, down, &a->hidden, 1) : NULL;
+	return y->down_bias ? 0 : -1;
+}
+
+/* The embedding as a table, and the head (the same matrix when tied) prepared for products. */
+static int load_ends(struct loader *l, unsigned use)
+{
+	struct model *m = l->m;
+	struct dev *d = m->dev;
+	const struct arch *a = &m->arch;
+	size_t bytes = (size_t)a->vocab * (size_t)a->hidden * mat_elem(m->act);
+	struct mat head;
+	int rc = -1;
+
+	m->embed = mat_view(d->ops->alloc(d, bytes, l->err), m->act, a->vocab, a->hidden);
+	if (!m->embed.p || fetch(l, "model.embed_tokens.weight", m->embed) < 0 ||
+	    !(m->norm = vector(l, "model.norm.weight", a->hidden)))
+		return -1;
+	head = m->embed;
+	if (!a->tied) {
+		head.p = d->ops->alloc(d, bytes, l->err);
+		if (!head.p || fetch(l, "lm_head.weight", head) < 0)
+			goto out;
+	}
+	m->head = d->ops->weight_new(d, head, use, l->err);
+	rc = m->head ? 0 : -1;
+out:
+	if (!a->tied)
+		d->ops->free(d, head.p);
+	return rc;
+}
+
+/* cos and sin of pos * theta^(-2j/E), angles taken in fp32 as transformers does. */
+static int rope_tables(struct model *m, struct err *err)
+{
+	struct dev *d = m->dev;
+	int half = m->arch.head_size / 2;
+	size_t n = (size_t)m->n_positions * (size_t)half;
+	float *c = mem_try(n, sizeof(*c)), *s = mem_try(n, sizeof(*s));
+	int rc = -1;
+
+	m->cos_table = d->ops->alloc(d, n * sizeof(float), err);
+	m->sin_table = m->cos_table ? d->ops->alloc(d, n * sizeof(float), err) : NULL;
+	if (!c || !s) {
+		err_set(err, "out of memory: rotary tables of %d positions", m->n_positions);
+	} else if (m->sin_table) {
+		for (int j = 0; j < half; j++) {
+			float freq =
+				(float)(1 / pow(m->arch.rope_theta, 2.0 * j / m->arch.head_size));
+
+			for (int p = 0; p < m->n_positions; p++) {
+				c[p * half + j] = (float)cos((double)((float)p * freq));
+				s[p * half + j] = (float)sin((double)((float)p * freq));
+			}
+		}
+		d->ops->upload(d, m->cos_table, c, n * sizeof(float));
+		d->ops->upload(d, m->sin_table, s, n * sizeof(float));
+		rc = 0;
+	}
+	mem_free(c);
+	mem_free(s);
+	return rc;
+}
+
+int model_open(struct model *m, struct dev *dev, const struct source *src,
+	       const struct model_options *o, struct err *err)
+{
+	unsigned use = WEIGHT_FWD | (o->train ? WEIGHT_BWD : 0);
+	struct loader l = { .m = m, .src = src, .hook = o->hook, .err = err };
+	int rc;
+
+	memset(m, 0, sizeof(*m));
+	m->dev = dev;
+	m->arch = src->arch;
+	m->act = o->act != DT_COUNT ? o->act : src->arch.dtype == DT_F32 ? DT_F32 : DT_BF16;
+	m->n_positions = o->n_positions ? o->n_positions : m->arch.max_positions;
+	if (!o->n_positions && m->n_positions > 8192)
+		m->n_positions = 8192;
+	if (m->n_positions > m->arch.max_positions)
+		m->n_positions = m->arch.max_positions;
+	m->layers = mem_new((size_t)m->arch.n_layers, sizeof(*m->layers));
+	rc = load_ends(&l, use);
+	for (int i = 0; rc == 0 && i < m->arch.n_layers; i++)
+		rc = load_layer(&l, i, use);
+	if (rc == 0)
+		rc = rope_tables(m, err);
+	dev->ops->free(dev, l.raw);
+	dev->ops->free(dev, l.wide);
+	if (rc < 0)
+		model_close(m);
+	return rc;
+}
+
+void model_close(struct model *m)
+{
+	struct dev *d = m->dev;
+
+	if (!d)
+		return;
+	for (int i = 0; i < m->arch.n_layers; i++) {
+		struct layer *y = &m->layers[i];
+		float *vectors[] = { y->attn_norm, y->ffn_norm,     y->qkv_bias,
+				     y->o_bias,    y->gate_up_bias, y->down_bias };
+
+		for (size_t v = 0; v < sizeof(vectors) / sizeof(*vectors); v++)
+			d->ops->free(d, vectors[v]);
+		d->ops->weight_free(d, y->qkv);
+		d->ops->weight_free(d, y->o);
+		d->ops->weight_free(d, y->gate_up);
+		d->ops->weight_free(d, y->down);
+	}
+	d->ops->weight_free(d, m->head);
+	d->ops->free(d, m->embed.p);
+	d->ops->free(d, m->norm);
+	d->ops->free(d, m->cos_table);
+	d->ops->free(d, m->sin_table);
+	mem_free(m->layers);
+	memset(m, 0, sizeof(*m));
+}
+
+size_t model_bytes(struct dev *dev, const struct arch *a, enum dtype act, bool train)
+{
+	unsigned use = WEIGHT_FWD | (train ? WEIGHT_BWD : 0);
+	int q = a->n_heads * a->head_size, kv = a->n_kv_heads * a->head_size;
+	size_t layer = dev->ops->weight_bytes(dev, act, q + 2 * kv, a->hidden, use) +
+		       dev->ops->weight_bytes(dev, act, a->hidden, q, use) +
+		       dev->ops->weight_bytes(dev, act, 2 * a->ffn, a->hidden, use) +
+		       dev->ops->weight_bytes(dev, act, a->hidden, a->ffn, use) +
+		       2 * (size_t)a->hidden * sizeof(float);
+
+	return layer * (size_t)a->n_layers + (size_t)a->vocab * (size_t)a->hidden * mat_elem(act) +
+	       dev->ops->weight_bytes(dev, act, a->vocab, a->hidden, use);
+}

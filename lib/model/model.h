@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A frozen model on a device: the map of its weights. One transformer with switches:
+ * x = E[id]; per layer: x += Wo attn(rope(Wqkv norm(x))); x += Wdown swiglu(Wgate_up norm(x));
+ * logits = Whead norm(x).
+ */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include "kernels/ops.h"
+#include "model/arch.h"
+#include "model/source.h"
+
+struct layer {
+	float *attn_norm, *ffn_norm; /* (D) */
+	struct weight *qkv; /* ((H + 2K) E, D): q, k, v one below the other */
+	struct weight *o; /* (D, H E) */
+	struct weight *gate_up; /* (2F, D) */
+	struct weight *down; /* (D, F) */
+	float *qkv_bias, *o_bias, *gate_up_bias, *down_bias; /* NULL: none */
+};
+
+struct model {
+	struct dev *dev;
+	struct arch arch;
+	enum dtype act; /* of activations and weights: F32 or BF16 */
+	struct mat embed; /* (V, D)/act */
+	struct weight *head; /* (V, D) */
+	float *norm; /* (D) */
+	struct layer *layers;
+	float *cos_table, *sin_table; /* (n_positions, E/2) */
+	int n_positions;
+};
+
+/* Called with every weight matrix (fp32, on the device) before it is prepared: merges adapters. */
+struct weight_hook {
+	int (*apply)(void *arg, struct dev *dev, const char *name, struct mat w, struct err *err);
+	void *arg;
+};
+
+struct model_options {
+	enum dtype act; /* DT_COUNT: what suits the checkpoint and the device */
+	bool train; /* prepare weights for the backward pass too */
+	int n_positions; /* positions that will be used; 0: max_positions, at most 8192 */
+	const struct weight_hook *hook; /* NULL: none */
+};
+
+/* Reads everything from src (which may be closed afterwards). dev is borrowed. */
+int model_open(struct model *m, struct dev *dev, const struct source *src,
+	       const struct model_options *o, struct err *err);
+void model_close(struct model *m); /* fine on {0} */
+/* Bytes that model_open takes on the device. */
+size_t model_bytes(struct dev *dev, const struct arch *a, enum dtype act, bool train);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where a model's numbers come from: a Hugging Face folder or one GGUF file. Both become the same
+ * thing: Hugging Face names, torch row order, whatever element type the file holds.
+ */
+#ifndef MODEL_SOURCE_H
+#define MODEL_SOURCE_H
+
+#include "format/gguf.h"
+#include "format/safetensors.h"
+#include "model/arch.h"
+
+struct source {
+	char *path;
+	struct arch arch;
+	bool is_gguf;
+	struct gguf gguf;
+	struct tensors safetensors;
+};
+
+/* A tensor's elements in the file's type. data borrows the mapping, or is owned when rows had to
+ * be put into torch order. rows = 1 for vectors. */
+struct source_tensor {
+	enum dtype type;
+	int64_t rows, cols;
+	const void *data;
+	void *owned;
+};
+
+int source_open(struct source *s, const char *path, struct err *err);
+void source_close(struct source *s); /* fine on {0} */
+/* Asks for what is expected: name is the Hugging Face one ("model.layers.0.mlp.up_proj.weight");
+ * another shape than rows x cols is an error that says both. */
+int source_get(const struct source *s, const char *name, int64_t rows, int64_t cols,
+	       struct source_tensor *t, struct err *err);
+void source_tensor_free(struct source_tensor *t);
+
+#endif
