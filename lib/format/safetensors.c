@@ -203,7 +203,10 @@ int safetensors_open_dir(struct tensors *t, const char *dir, struct err *err)
 	int rc;
 
 	*t = (struct tensors){ 0 };
-	if (file_exists(single)) {
+	if (!file_is_dir(dir)) {
+		rc = file_exists(dir) ? err_set(err, "%s: is not a folder", dir)
+				      : err_sys(err, "%s", dir);
+	} else if (file_exists(single)) {
 		rc = safetensors_open(t, single, err);
 	} else if (file_exists(index)) {
 		rc = open_shards(t, dir, index, err);

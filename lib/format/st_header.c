@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * A scanner for the one shape of JSON that a safetensors header may have. It is not a general
- * JSON reader on purpose: depth is fixed by the grammar, memory stays below a small multiple of
- * the header's own length, integers are exact to 64 bits, and every complaint has its byte.
- */
 #include "format/st_header.h"
 
 #include "base/utf8.h"
+#include "format/st_scan.h"
 #include "format/tensors_build.h"
 
 #include <inttypes.h>
@@ -26,193 +22,25 @@ static const struct st_type {
 	{ "F6_E3M2", 6 }, { "F4", 4 },
 };
 
-struct scan {
-	const unsigned char *p;
-	size_t at, n;
-	struct buf text; /* the last string, decoded */
+/* What the members of the header are collected into. */
+struct reader {
 	struct st_header *h;
 	struct arena *names;
 	const char **meta_keys;
 	size_t n_meta, cap_meta;
 	bool has_meta;
-	struct err *err;
 };
 
-static int fault(struct scan *s, const char *what)
+static int metadata_member(struct st_scan *s, void *arg)
 {
-	return err_set(s->err, "header byte %zu: %s", s->at, what);
-}
+	struct reader *r = arg;
 
-static int peek(struct scan *s)
-{
-	while (s->at < s->n && memchr(" \t\n\r", s->p[s->at], 4))
-		s->at++;
-	return s->at < s->n ? s->p[s->at] : -1;
-}
-
-static int expect(struct scan *s, char c, const char *what)
-{
-	if (peek(s) != c)
-		return fault(s, what);
-	s->at++;
-	return 0;
-}
-
-static int hex4(struct scan *s, uint32_t *c)
-{
-	*c = 0;
-	if (s->n - s->at < 4)
-		return fault(s, "the header ends within a \\u escape");
-	for (int i = 0; i < 4; i++) {
-		unsigned char d = s->p[s->at++];
-
-		if (d >= '0' && d <= '9')
-			*c = *c << 4 | (uint32_t)(d - '0');
-		else if ((d | 0x20) >= 'a' && (d | 0x20) <= 'f')
-			*c = *c << 4 | (uint32_t)((d | 0x20) - 'a' + 10);
-		else
-			return fault(s, "four hexadecimal digits are needed after \\u");
+	if (r->n_meta == r->cap_meta) {
+		r->cap_meta = 2 * r->cap_meta + 16;
+		r->meta_keys = mem_grow(r->meta_keys, r->cap_meta, sizeof(*r->meta_keys));
 	}
-	return 0;
-}
-
-/* What follows "\u": one code unit, or two that make a pair. */
-static int unicode_escape(struct scan *s)
-{
-	uint32_t c, low;
-	char out[4];
-
-	if (hex4(s, &c) < 0)
-		return -1;
-	if (c >= 0xDC00 && c < 0xE000)
-		return fault(s, "lone low surrogate in a string");
-	if (c >= 0xD800 && c < 0xDC00) {
-		if (s->n - s->at < 2 || s->p[s->at] != '\\' || s->p[s->at + 1] != 'u')
-			return fault(s, "lone high surrogate in a string");
-		s->at += 2;
-		if (hex4(s, &low) < 0)
-			return -1;
-		if (low < 0xDC00 || low >= 0xE000)
-			return fault(s, "lone high surrogate in a string");
-		c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
-	}
-	if (c == 0)
-		return fault(s, "NUL in a string");
-	buf_add(&s->text, out, utf8_put(out, c));
-	return 0;
-}
-
-static int escape(struct scan *s)
-{
-	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-	const char *at;
-	char c;
-
-	if (s->at == s->n)
-		return fault(s, "the header ends within a string");
-	c = (char)s->p[s->at++];
-	if (c == 'u')
-		return unicode_escape(s);
-	at = c ? strchr(from, c) : NULL;
-	if (!at)
-		return fault(s, "unknown escape in a string");
-	buf_char(&s->text, to[at - from]);
-	return 0;
-}
-
-/* Decodes into s->text. The bytes are known to be valid UTF-8. */
-static int string(struct scan *s, const char *what)
-{
-	if (expect(s, '"', what) < 0)
-		return -1;
-	buf_reset(&s->text);
-	buf_reserve(&s->text, 0);
-	while (s->at < s->n) {
-		unsigned char c = s->p[s->at];
-
-		if (c < 0x20)
-			return fault(s, "control byte in a string");
-		s->at++;
-		if (c == '"')
-			return 0;
-		if (c != '\\')
-			buf_char(&s->text, (char)c);
-		else if (escape(s) < 0)
-			return -1;
-	}
-	return fault(s, "the header ends within a string");
-}
-
-static int integer(struct scan *s, uint64_t *v)
-{
-	int c = peek(s);
-	size_t start = s->at;
-
-	*v = 0;
-	if (c == '-')
-		return fault(s, "negative number where a size is due");
-	if (c < '0' || c > '9')
-		return fault(s, "a whole number is needed here");
-	for (; s->at < s->n && (c = s->p[s->at]) >= '0' && c <= '9'; s->at++)
-		if (__builtin_mul_overflow(*v, 10, v) ||
-		    __builtin_add_overflow(*v, (uint64_t)(c - '0'), v) || *v > INT64_MAX)
-			return fault(s, "number beyond 2^63-1");
-	if (s->at < s->n && memchr(".eE", s->p[s->at], 3))
-		return fault(s, "a whole number is needed here, not a fraction or exponent");
-	if (s->p[start] == '0' && s->at - start > 1)
-		return fault(s, "number with leading zeros");
-	return 0;
-}
-
-/* "[1, 2]": at most max of them. */
-static int integers(struct scan *s, uint64_t *v, size_t max, size_t *n)
-{
-	*n = 0;
-	if (expect(s, '[', "'[' is needed here") < 0)
-		return -1;
-	if (peek(s) == ']') {
-		s->at++;
-		return 0;
-	}
-	for (;;) {
-		if (*n == max)
-			return fault(s, "too many numbers in the list");
-		if (integer(s, &v[(*n)++]) < 0)
-			return -1;
-		if (peek(s) != ',')
-			return expect(s, ']', "',' or ']' is needed here");
-		s->at++;
-	}
-}
-
-/* "{key: value, ...}": one() is called behind each colon with the key in s->text. */
-static int members(struct scan *s, int (*one)(struct scan *s, void *arg), void *arg)
-{
-	if (expect(s, '{', "'{' is needed here") < 0)
-		return -1;
-	if (peek(s) == '}') {
-		s->at++;
-		return 0;
-	}
-	for (;;) {
-		if (string(s, "a key in quotes is needed here") < 0 ||
-		    expect(s, ':', "':' is needed here") < 0 || one(s, arg) < 0)
-			return -1;
-		if (peek(s) != ',')
-			return expect(s, '}', "',' or '}' is needed here");
-		s->at++;
-	}
-}
-
-static int metadata_member(struct scan *s, void *arg)
-{
-	(void)arg;
-	if (s->n_meta == s->cap_meta) {
-		s->cap_meta = 2 * s->cap_meta + 16;
-		s->meta_keys = mem_grow(s->meta_keys, s->cap_meta, sizeof(*s->meta_keys));
-	}
-	s->meta_keys[s->n_meta++] = arena_strndup(s->names, s->text.p, s->text.n);
-	return string(s, "__metadata__ holds strings only");
+	r->meta_keys[r->n_meta++] = arena_strndup(r->names, s->text.p, s->text.n);
+	return st_scan_string(s, "__metadata__ holds strings only");
 }
 
 /* A tensor's entry as it stands, before its parts are compared. */
@@ -224,11 +52,11 @@ struct entry {
 	bool has_shape, has_offsets;
 };
 
-static int type_member(struct scan *s, struct entry *e)
+static int type_member(struct st_scan *s, struct entry *e)
 {
 	if (e->type)
-		return fault(s, "duplicate key 'dtype'");
-	if (string(s, "'dtype' is a string") < 0)
+		return st_scan_fault(s, "duplicate key 'dtype'");
+	if (st_scan_string(s, "'dtype' is a string") < 0)
 		return -1;
 	for (size_t i = 0; i < sizeof(st_types) / sizeof(*st_types); i++)
 		if (!strcmp(st_types[i].name, s->text.p))
@@ -236,11 +64,11 @@ static int type_member(struct scan *s, struct entry *e)
 	if (e->type)
 		return 0;
 	if (!name_ok(s->text.p, s->text.n, 40))
-		return fault(s, "unknown dtype");
+		return st_scan_fault(s, "unknown dtype");
 	return err_set(s->err, "header byte %zu: unknown dtype '%s'", s->at, s->text.p);
 }
 
-static int tensor_member(struct scan *s, void *arg)
+static int tensor_member(struct st_scan *s, void *arg)
 {
 	struct entry *e = arg;
 	size_t n;
@@ -249,23 +77,23 @@ static int tensor_member(struct scan *s, void *arg)
 		return type_member(s, e);
 	if (!strcmp(s->text.p, "shape")) {
 		if (e->has_shape)
-			return fault(s, "duplicate key 'shape'");
+			return st_scan_fault(s, "duplicate key 'shape'");
 		e->has_shape = true;
-		return integers(s, e->shape, ST_MAX_RANK, &e->rank);
+		return st_scan_integers(s, e->shape, ST_MAX_RANK, &e->rank);
 	}
 	if (!strcmp(s->text.p, "data_offsets")) {
 		if (e->has_offsets)
-			return fault(s, "duplicate key 'data_offsets'");
+			return st_scan_fault(s, "duplicate key 'data_offsets'");
 		e->has_offsets = true;
-		if (integers(s, e->offsets, 2, &n) < 0)
+		if (st_scan_integers(s, e->offsets, 2, &n) < 0)
 			return -1;
-		return n == 2 ? 0 : fault(s, "'data_offsets' holds two numbers");
+		return n == 2 ? 0 : st_scan_fault(s, "'data_offsets' holds two numbers");
 	}
-	return fault(s, "unknown key: an entry has dtype, shape and data_offsets");
+	return st_scan_fault(s, "unknown key: an entry has dtype, shape and data_offsets");
 }
 
 /* Compare the parts of an entry and turn it into an item. */
-static int entry_finish(struct scan *s, struct entry *e)
+static int entry_finish(struct st_scan *s, struct entry *e)
 {
 	uint64_t bits, begin = e->offsets[0], end = e->offsets[1];
 	struct tensor *t = &e->item.t;
@@ -305,26 +133,26 @@ static int entry_finish(struct scan *s, struct entry *e)
 	return 0;
 }
 
-static int top_member(struct scan *s, void *arg)
+static int top_member(struct st_scan *s, void *arg)
 {
-	struct st_header *h = s->h;
+	struct reader *r = arg;
+	struct st_header *h = r->h;
 	struct entry e = { 0 };
 
-	(void)arg;
 	if (!strcmp(s->text.p, "__metadata__")) {
-		if (s->has_meta)
-			return fault(s, "duplicate key '__metadata__'");
-		s->has_meta = true;
-		return members(s, metadata_member, NULL);
+		if (r->has_meta)
+			return st_scan_fault(s, "duplicate key '__metadata__'");
+		r->has_meta = true;
+		return st_scan_members(s, metadata_member, r);
 	}
 	if (s->text.n > ST_MAX_NAME)
-		return fault(s, "tensor name longer than 512 bytes");
+		return st_scan_fault(s, "tensor name longer than 512 bytes");
 	if (!name_ok(s->text.p, s->text.n, ST_MAX_NAME))
-		return fault(s, "tensor name is empty or holds control characters");
+		return st_scan_fault(s, "tensor name is empty or holds control characters");
 	if (h->n == TENSORS_MAX)
-		return fault(s, "more than 1,000,000 tensors");
-	e.item.t.name = arena_strndup(s->names, s->text.p, s->text.n);
-	if (members(s, tensor_member, &e) < 0 || entry_finish(s, &e) < 0)
+		return st_scan_fault(s, "more than 1,000,000 tensors");
+	e.item.t.name = arena_strndup(r->names, s->text.p, s->text.n);
+	if (st_scan_members(s, tensor_member, &e) < 0 || entry_finish(s, &e) < 0)
 		return err_wrap(s->err, "tensor '%s'", e.item.t.name);
 	if (h->n == h->cap) {
 		h->cap = 2 * h->cap + 64;
@@ -355,20 +183,20 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static int check_duplicates(struct scan *s)
+static int check_duplicates(struct reader *r, struct err *err)
 {
-	struct st_header *h = s->h;
+	struct st_header *h = r->h;
 
-	if (s->n_meta)
-		qsort(s->meta_keys, s->n_meta, sizeof(*s->meta_keys), by_text);
-	for (size_t i = 1; i < s->n_meta; i++)
-		if (!strcmp(s->meta_keys[i - 1], s->meta_keys[i]))
-			return err_set(s->err, "duplicate key in __metadata__");
+	if (r->n_meta)
+		qsort(r->meta_keys, r->n_meta, sizeof(*r->meta_keys), by_text);
+	for (size_t i = 1; i < r->n_meta; i++)
+		if (!strcmp(r->meta_keys[i - 1], r->meta_keys[i]))
+			return err_set(err, "duplicate key in __metadata__");
 	if (h->n)
 		qsort(h->v, h->n, sizeof(*h->v), by_name);
 	for (size_t i = 1; i < h->n; i++)
 		if (!strcmp(h->v[i - 1].t.name, h->v[i].t.name))
-			return err_set(s->err, "tensor '%s': duplicate key: it is declared twice",
+			return err_set(err, "tensor '%s': duplicate key: it is declared twice",
 				       h->v[i].t.name);
 	return 0;
 }
@@ -431,26 +259,27 @@ static int check_frame(const struct file *f, uint64_t *n, struct err *err)
 	return 0;
 }
 
-static int scan_header(struct scan *s)
+static int scan_header(struct reader *r, struct st_scan *s)
 {
 	size_t valid = utf8_valid((const char *)s->p, s->n);
 
 	if (valid != s->n) {
 		s->at = valid;
-		return fault(s, "invalid UTF-8");
+		return st_scan_fault(s, "invalid UTF-8");
 	}
-	if (members(s, top_member, NULL) < 0)
+	if (st_scan_members(s, top_member, r) < 0)
 		return -1;
 	for (; s->at < s->n; s->at++)
 		if (s->p[s->at] != ' ')
-			return fault(s, "only spaces may follow the closing '}'");
-	return check_duplicates(s);
+			return st_scan_fault(s, "only spaces may follow the closing '}'");
+	return check_duplicates(r, s->err);
 }
 
 int st_header_parse(struct st_header *h, struct arena *names, const struct file *f,
 		    const char *path, struct err *err)
 {
-	struct scan s = { .h = h, .names = names, .err = err };
+	struct reader r = { .h = h, .names = names };
+	struct st_scan s = { .err = err };
 	uint64_t n;
 	int rc = -1;
 
@@ -458,12 +287,12 @@ int st_header_parse(struct st_header *h, struct arena *names, const struct file 
 	if (check_frame(f, &n, err) == 0) {
 		s.p = f->p + 8;
 		s.n = (size_t)n;
-		rc = scan_header(&s);
+		rc = scan_header(&r, &s);
 		if (rc == 0)
 			rc = check_layout(h, f->p + 8 + s.n, f->n - 8 - s.n, err);
 	}
 	buf_free(&s.text);
-	mem_free(s.meta_keys);
+	mem_free(r.meta_keys);
 	if (rc < 0) {
 		st_header_free(h);
 		err_wrap(err, "%s", path);
