@@ -52,7 +52,7 @@ bool gguf_get_bool(const struct gguf *g, const char *key, bool *v);
 bool gguf_get_str(const struct gguf *g, const char *key, const char **s, size_t *n);
 /* Walk an array of strings (already checked): *cursor starts at v->p. */
 void gguf_next_str(const unsigned char **cursor, const char **s, size_t *n);
-/* Element i of an array of 32-bit integers. */
+/* Element i of an array of 32-bit integers; 0 when v is no such array or has no element i. */
 int32_t gguf_arr_i32(const struct gguf_value *v, uint64_t i);
 
 #endif

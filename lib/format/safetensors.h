@@ -27,12 +27,15 @@ struct st_writer {
 	uint64_t left; /* bytes still owed */
 };
 
-/* Entries are laid out in the order given. metadata: pairs of key, value, ends with NULL;
- * "format":"pt" is always written. */
+/* Entries are laid out in the order given; a name that stands twice or a type that safetensors
+ * lacks is refused. metadata: pairs of key, value, ends with NULL, or NULL; "format":"pt" is always
+ * written. */
 int st_writer_open(struct st_writer *w, const char *path, const struct st_entry *v, size_t n,
 		   const char *const *metadata, struct err *err);
 int st_writer_put(struct st_writer *w, const void *data, size_t bytes, struct err *err);
-int st_writer_close(struct st_writer *w, struct err *err); /* commits */
+/* Commits; fails, and leaves no file, when declared bytes were not given. */
+int st_writer_close(struct st_writer *w, struct err *err);
+/* Drop it: after a failed st_writer_put; fine after close and on {0}. */
 void st_writer_abort(struct st_writer *w);
 
 #endif
