@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Byte-pair merges: always the adjacent pair of lowest rank, of equals the leftmost. Short words
+ * scan an array of ranks for the minimum (a few hundred bytes, no pointers); long ones, up to
+ * megabytes without a break, keep a linked list and a heap: n log n.
+ */
+#include "token/vocab.h"
+
+#include <string.h>
+
+#define SHORT 96
+
+struct bpe_symbol {
+	uint32_t id, rank, merged; /* rank and result of the pair (this, next); TOKEN_NONE: none */
+	uint32_t prev, next; /* TOKEN_NONE: none */
+};
+
+/* One symbol a byte into ids; bytes without a token vanish, or become the unknown token. */
+static size_t symbols(const struct token *t, const unsigned char *s, size_t n, uint32_t *ids,
+		      size_t stride)
+{
+	size_t k = 0;
+	bool pending = false;
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t id = t->byte_id[s[i]];
+		bool known = id != TOKEN_NONE;
+
+		if (pending && (known || !t->fuse_unk)) {
+			ids[stride * k++] = t->unk;
+			pending = false;
+		}
+		if (known)
+			ids[stride * k++] = id;
+		else
+			pending = t->unk != TOKEN_NONE;
+	}
+	if (pending)
+		ids[stride * k++] = t->unk;
+	return k;
+}
+
+static size_t merge_short(const struct token *t, const unsigned char *s, size_t n, uint32_t *ids)
+{
+	uint32_t rank[SHORT + 1], merged[SHORT + 1];
+	size_t len = symbols(t, s, n, ids, 1);
+
+#define LOOK(i)                                                                                    \
+	do {                                                                                       \
+		const struct pair *p_ = token_pair(t, ids[i], ids[(i) + 1]);                       \
+                                                                                                   \
+		rank[i] = p_ ? p_->rank : TOKEN_NONE;                                              \
+		merged[i] = p_ ? p_->id : TOKEN_NONE;                                              \
+	} while (0)
+	for (size_t i = 0; i + 1 < len; i++)
+		LOOK(i);
+	while (len > 1) {
+		uint32_t low = TOKEN_NONE;
+		size_t at = 0;
+
+#pragma omp simd reduction(min : low)
+		for (size_t i = 0; i < len - 1; i++)
+			low = rank[i] < low ? rank[i] : low;
+		if (low == TOKEN_NONE)
+			break;
+		while (rank[at] != low)
+			at++;
+		ids[at] = merged[at];
+		len--;
+		memmove(ids + at + 1, ids + at + 2, (len - at - 1) * sizeof(*ids));
+		memmove(rank + at, rank + at + 1, (len - 1 - at) * sizeof(*rank));
+		memmove(merged + at, merged + at + 1, (len - 1 - at) * sizeof(*merged));
+		if (at + 1 < len)
+			LOOK(at);
+		if (at > 0)
+			LOOK(at - 1);
+	}
+#undef LOOK
+	return len;
+}
+
+static void heap_push(struct bpe *b, uint64_t x)
+{
+	size_t i = b->n_heap++;
+
+	if (b->n_heap > b->heap_cap) {
+		b->heap_cap = 2 * b->n_heap;
+		b->heap = mem_grow(b->heap, b->heap_cap, sizeof(*b->heap));
+	}
+	for (; i && b->heap[(i - 1) / 2] > x; i = (i - 1) / 2)
+		b->heap[i] = b->heap[(i - 1) / 2];
+	b->heap[i] = x;
+}
+
+static uint64_t heap_pop(struct bpe *b)
+{
+	uint64_t top = b->heap[0], x = b->heap[--b->n_heap];
+	size_t i = 0, k;
+
+	while ((k = 2 * i + 1) < b->n_heap) {
+		if (k + 1 < b->n_heap && b->heap[k + 1] < b->heap[k])
+			k++;
+		if (b->heap[k] >= x)
+			break;
+		b->heap[i] = b->heap[k];
+		i = k;
+	}
+	b->heap[i] = x;
+	return top;
+}
+
+/* Look up the pair that starts at symbol i and queue it: lowest rank first, then leftmost. */
+static void queue_pair(struct bpe *b, uint32_t i)
+{
+	struct bpe_symbol *v = b->symbols;
+	const struct pair *p =
+		v[i].next == TOKEN_NONE ? NULL : token_pair(b->t, v[i].id, v[v[i].next].id);
+
+	v[i].rank = p ? p->rank : TOKEN_NONE;
+	v[i].merged = p ? p->id : TOKEN_NONE;
+	if (p)
+		heap_push(b, (uint64_t)p->rank << 32 | i);
+}
+
+static void merge_long(struct bpe *b, const unsigned char *s, size_t n)
+{
+	struct bpe_symbol *v;
+	size_t len;
+
+	if (b->cap < n) {
+		b->cap = 2 * n;
+		b->symbols = mem_grow(b->symbols, b->cap, sizeof(*b->symbols));
+	}
+	v = b->symbols;
+	len = symbols(b->t, s, n, &v->id, sizeof(*v) / sizeof(v->id));
+	for (size_t i = 0; i < len; i++) {
+		v[i].prev = i ? (uint32_t)i - 1 : TOKEN_NONE;
+		v[i].next = i + 1 < len ? (uint32_t)i + 1 : TOKEN_NONE;
+	}
+	b->n_heap = 0;
+	for (size_t i = 0; i < len; i++)
+		queue_pair(b, (uint32_t)i);
+	while (b->n_heap) {
+		uint64_t top = heap_pop(b);
+		uint32_t i = (uint32_t)top, gone;
+
+		if (v[i].rank != top >> 32)
+			continue; /* this symbol or its neighbour has changed since */
+		gone = v[i].next;
+		v[i].id = v[i].merged;
+		v[i].next = v[gone].next;
+		v[gone].rank = TOKEN_NONE;
+		if (v[i].next != TOKEN_NONE)
+			v[v[i].next].prev = i;
+		queue_pair(b, i);
+		if (v[i].prev != TOKEN_NONE)
+			queue_pair(b, v[i].prev);
+	}
+	for (uint32_t i = 0; len && i != TOKEN_NONE; i = v[i].next)
+		ids_push(b->out, v[i].id);
+}
+
+void bpe_word(struct bpe *b, const char *s, size_t n)
+{
+	const struct token *t = b->t;
+	const unsigned char *u = (const unsigned char *)s;
+	uint32_t id, ids[SHORT];
+	struct entry *e = NULL;
+	size_t len;
+
+	id = token_find_bytes(t, s, n, false);
+	if (id != TOKEN_NONE) {
+		e = &t->v[id];
+		if (b->plain && e->flags & ENTRY_ADDED)
+			e = NULL;
+	}
+	if (e && (t->ignore_merges ||
+		  atomic_load_explicit(&e->whole, memory_order_relaxed) == WHOLE_YES)) {
+		ids_push(b->out, id);
+		return;
+	}
+	if (n > SHORT) {
+		merge_long(b, u, n);
+		return;
+	}
+	len = merge_short(t, u, n, ids);
+	ids_add(b->out, ids, len);
+	/* Threads may race here; they store the same. */
+	if (e)
+		atomic_store_explicit(&e->whole, len == 1 && ids[0] == id ? WHOLE_YES : WHOLE_NO,
+				      memory_order_relaxed);
+}
+
+void bpe_free(struct bpe *b)
+{
+	mem_free(b->symbols);
+	mem_free(b->heap);
+}

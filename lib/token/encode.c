@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Text to ids: added tokens of the raw text, then per piece the normaliser, added tokens of the
+ * normalised text, the pre-tokenizer and the merges.
+ */
+#include "token/vocab.h"
+
+#include "base/utf8.h"
+
+#include <string.h>
+
+#define MAX_TEXT ((size_t)1 << 30)
+
+struct encoder {
+	const struct token *t;
+	bool special;
+	struct bpe bpe;
+	struct buf nfc, prefixed;
+};
+
+/* What becomes of the text between added tokens. */
+typedef void piece_fn(struct encoder *e, const char *s, size_t n);
+
+/* The character that ends at s + at. */
+static uint8_t class_before(const struct token *t, const char *s, size_t at, size_t *start)
+{
+	const char *p;
+
+	do
+		at--;
+	while ((s[at] & 0xC0) == 0x80);
+	*start = at;
+	p = s + at;
+	return t->classes[utf8_next(&p)];
+}
+
+static bool is_single_word(const struct token *t, const char *s, size_t n, size_t from, size_t to)
+{
+	const char *p = s + to;
+	size_t unused;
+
+	if (from > 0 && class_before(t, s, from, &unused) & UNI_WORD)
+		return false;
+	return to == n || !(t->classes[utf8_next(&p)] & UNI_WORD);
+}
+
+/* Grow the match [*from, *to) over white space as the token's flags say. done: the end of the match
+ * before this one. */
+static void strip(const struct token *t, const struct added *a, const char *s, size_t n,
+		  size_t done, size_t *from, size_t *to)
+{
+	size_t start;
+
+	if (a->lstrip) {
+		while (*from > done && class_before(t, s, *from, &start) & UNI_S)
+			*from = start;
+		if (*from < done)
+			*from = done;
+	}
+	while (a->rstrip && *to < n) {
+		const char *p = s + *to;
+
+		if (!(t->classes[utf8_next(&p)] & UNI_S))
+			break;
+		*to = (size_t)(p - s);
+	}
+}
+
+/* Emit the added tokens of s[0..n), and hand what lies between them to rest. Matches are those of
+ * the text as it stands: a match inside white space that rstrip has eaten still counts, as in
+ * Hugging Face tokenizers. */
+static void split_added(struct encoder *e, const struct trie *tr, const char *s, size_t n,
+			piece_fn *rest)
+{
+	size_t done = 0, at = 0, len = 0;
+	int32_t k;
+
+	while ((k = trie_match(tr, s, n, &at, &len)) >= 0) {
+		const struct added *a = &e->t->added[k];
+		size_t from = at, to = at + len;
+
+		at = to;
+		if (a->single_word && !is_single_word(e->t, s, n, from, to))
+			continue;
+		strip(e->t, a, s, n, done, &from, &to);
+		if (done < from)
+			rest(e, s + done, from - done);
+		if (from < to)
+			ids_push(e->bpe.out, a->id);
+		done = to;
+	}
+	if (done < n)
+		rest(e, s + done, n - done);
+}
+
+/* ByteLevel, the last step: a space in front where that is asked for, its own pattern where the
+ * last of the steps is that one. */
+static void byte_level(struct encoder *e, bool gpt2, const char *s, size_t n)
+{
+	if (e->t->prefix_space && *s != ' ') {
+		buf_reset(&e->prefixed);
+		buf_char(&e->prefixed, ' ');
+		buf_add(&e->prefixed, s, n);
+		s = e->prefixed.p;
+		n = e->prefixed.n;
+	}
+	while (gpt2 && n) {
+		size_t len = split_next(e->t, SPLIT_GPT2, s, n);
+
+		bpe_word(&e->bpe, s, len);
+		s += len;
+		n -= len;
+	}
+	if (n)
+		bpe_word(&e->bpe, s, n);
+}
+
+static void pre_tokenize(struct encoder *e, size_t step, const char *s, size_t n)
+{
+	const struct token *t = e->t;
+	bool last = step + 1 == t->n_steps;
+
+	if (step == t->n_steps || (last && t->steps[step].kind == SPLIT_GPT2)) {
+		byte_level(e, step < t->n_steps, s, n);
+		return;
+	}
+	while (n) {
+		size_t len = split_next(t, t->steps[step].kind, s, n);
+
+		if (last && !t->prefix_space)
+			bpe_word(&e->bpe, s, len);
+		else
+			pre_tokenize(e, step + 1, s, len);
+		s += len;
+		n -= len;
+	}
+}
+
+static void ordinary(struct encoder *e, const char *s, size_t n)
+{
+	pre_tokenize(e, 0, s, n);
+}
+
+static void normal(struct encoder *e, const char *s, size_t n)
+{
+	if (e->t->nfc && !normalize_nfc(e->t->classes, s, n, &e->nfc)) {
+		s = e->nfc.p;
+		n = e->nfc.n;
+	}
+	if (e->special && e->t->normalized.n)
+		split_added(e, &e->t->normalized, s, n, ordinary);
+	else
+		ordinary(e, s, n);
+}
+
+int token_encode(const struct token *t, const char *text, size_t n, int flags, struct ids *out,
+		 struct err *err)
+{
+	struct encoder e = { .t = t,
+			     .special = flags & TOKEN_SPECIAL,
+			     .bpe = { .t = t, .out = out, .plain = !(flags & TOKEN_SPECIAL) } };
+	size_t bad;
+
+	if (n > MAX_TEXT)
+		return err_set(err, "a text of %zu bytes is too long; at most %zu", n, MAX_TEXT);
+	bad = utf8_valid(text, n);
+	if (bad < n)
+		return err_set(err, "invalid UTF-8 at byte %zu", bad);
+	if (e.special && t->raw.n)
+		split_added(&e, &t->raw, text, n, normal);
+	else if (n)
+		normal(&e, text, n);
+	bpe_free(&e.bpe);
+	buf_free(&e.nfc);
+	buf_free(&e.prefixed);
+	return 0;
+}

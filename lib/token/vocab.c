@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Building a tokenizer: entries, merges, added tokens, and the hashes over them. */
+#include "token/vocab.h"
+
+#include "base/hash.h"
+#include "base/utf8.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* How far an id may lie beyond the number of entries: memory grows with the largest id. */
+#define ID_SLACK 1000000u
+
+struct shown token_show(const char *s, size_t n)
+{
+	struct shown q = { { 0 } };
+	size_t used = 0;
+
+	for (size_t i = 0; i < n;) {
+		size_t len = utf8_check(s + i, n - i);
+		bool plain = len > 1 || (len == 1 && s[i] >= 0x20 && s[i] != 0x7f);
+
+		if (used + 8 > sizeof(q.s)) {
+			strcpy(q.s + used, "...");
+			break;
+		}
+		if (plain)
+			memcpy(q.s + used, s + i, len);
+		else
+			q.s[used] = '?';
+		used += plain ? len : 1;
+		i += len ? len : utf8_bad_length(s + i, n - i);
+	}
+	return q;
+}
+
+/* The GPT-2 byte alphabet: printable Latin-1 stands for itself, the other 68 bytes in increasing
+ * order are U+0100 and up. */
+static void make_alphabet(struct token *t)
+{
+	uint16_t other = 0x100;
+
+	memset(t->byte_of, 0xff, sizeof(t->byte_of));
+	for (int b = 0; b < 256; b++) {
+		bool self = (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
+
+		t->letter_of[b] = self ? (uint16_t)b : other++;
+		t->byte_of[t->letter_of[b]] = (int16_t)b;
+	}
+}
+
+struct token *token_new(size_t n_vocab)
+{
+	struct token *t = mem_new(1, sizeof(*t));
+	size_t slots = 1024;
+
+	while (slots < 2 * n_vocab)
+		slots *= 2;
+	t->slots = mem_new(slots, sizeof(*t->slots));
+	memset(t->slots, 0xff, slots * sizeof(*t->slots));
+	t->slot_mask = (uint32_t)(slots - 1);
+	t->classes = mem_new(UNICODE_COUNT, 1);
+	unicode_expand(t->classes);
+	make_alphabet(t);
+	memset(t->byte_id, 0xff, sizeof(t->byte_id));
+	t->unk = TOKEN_NONE;
+	t->bos = t->eos = t->pad = -1;
+	return t;
+}
+
+void token_close(struct token *t)
+{
+	if (!t)
+		return;
+	for (size_t i = 0; i < t->n_added; i++)
+		mem_free(t->added[i].text);
+	mem_free(t->added);
+	trie_free(&t->raw);
+	trie_free(&t->normalized);
+	buf_free(&t->pool);
+	mem_free(t->classes);
+	mem_free(t->v);
+	mem_free(t->slots);
+	mem_free(t->merges);
+	mem_free(t->pairs);
+	mem_free(t->post_processor);
+	mem_free(t->chat_template);
+	mem_free(t);
+}
+
+static uint64_t mix(uint64_t h, uint64_t x)
+{
+	h = (h ^ x) * 0x9E3779B97F4A7C15u;
+	return h ^ h >> 32;
+}
+
+static uint32_t text_hash(const char *s, size_t n)
+{
+	uint64_t h = n, word;
+
+	for (; n >= 8; s += 8, n -= 8) {
+		memcpy(&word, s, 8);
+		h = mix(h, word);
+	}
+	word = 0;
+	memcpy(&word, s, n);
+	return (uint32_t)mix(h, word);
+}
+
+uint32_t token_find_bytes(const struct token *t, const char *s, size_t n, bool raw)
+{
+	if (n > t->max_len)
+		return TOKEN_NONE;
+	for (uint32_t i = text_hash(s, n);; i++) {
+		uint32_t id = t->slots[i & t->slot_mask];
+		const struct entry *e;
+
+		if (id == TOKEN_NONE)
+			return TOKEN_NONE;
+		e = &t->v[id];
+		if (e->len == n && !(e->flags & ENTRY_RAW) == !raw &&
+		    !memcmp(t->pool.p + e->off, s, n))
+			return id;
+	}
+}
+
+/* Bytes that a key stands for, appended to *out; true when it is over the byte alphabet, else *out
+ * is as it was. */
+static bool key_bytes(const struct token *t, const char *key, size_t n, struct buf *out)
+{
+	size_t was = out->n;
+	const char *end = key + n;
+
+	buf_reserve(out, n);
+	while (key < end) {
+		uint32_t c = utf8_next(&key);
+
+		if (c >= 0x144 || t->byte_of[c] < 0) {
+			out->n = was;
+			return false;
+		}
+		out->p[out->n++] = (char)t->byte_of[c];
+	}
+	return true;
+}
+
+uint32_t token_find_key(const struct token *t, const char *key, size_t n)
+{
+	struct buf b = { 0 };
+	uint32_t id;
+
+	if (key_bytes(t, key, n, &b))
+		id = token_find_bytes(t, b.p, b.n, false);
+	else
+		id = token_find_bytes(t, key, n, true);
+	buf_free(&b);
+	return id;
+}
+
+void token_key(const struct token *t, uint32_t id, struct buf *out)
+{
+	const struct entry *e = &t->v[id];
+	const unsigned char *s = (const unsigned char *)t->pool.p + e->off;
+
+	if (e->flags & ENTRY_RAW) {
+		buf_add(out, s, e->len);
+		return;
+	}
+	buf_reserve(out, 2 * (size_t)e->len);
+	for (uint32_t i = 0; i < e->len; i++)
+		out->n += utf8_put(out->p + out->n, t->letter_of[s[i]]);
+	out->p[out->n] = 0;
+}
+
+/* A new entry of this key, in no hash yet. */
+static int new_entry(struct token *t, int64_t id, const char *key, size_t n, struct err *err)
+{
+	struct entry *e;
+
+	if (id < 0 || id >= (int64_t)t->slot_mask + ID_SLACK)
+		return err_set(err, "token \"%s\": id %lld is out of range", token_show(key, n).s,
+			       (long long)id);
+	if (utf8_valid(key, n) != n)
+		return err_set(err, "token %lld is not valid UTF-8", (long long)id);
+	if (id < t->n && t->v[id].flags)
+		return err_set(err, "id %lld belongs to two tokens, the second is \"%s\"",
+			       (long long)id, token_show(key, n).s);
+	if (id >= t->cap) {
+		uint32_t cap = (uint32_t)id + 1 > 2 * t->cap ? (uint32_t)id + 1024 : 2 * t->cap;
+
+		t->v = mem_grow(t->v, cap, sizeof(*t->v));
+		memset(t->v + t->cap, 0, (cap - t->cap) * sizeof(*t->v));
+		t->cap = cap;
+	}
+	if (t->n <= id)
+		t->n = (uint32_t)id + 1;
+	e = &t->v[id];
+	e->off = (uint32_t)t->pool.n;
+	if (!key_bytes(t, key, n, &t->pool)) {
+		buf_add(&t->pool, key, n);
+		e->flags |= ENTRY_RAW;
+	}
+	e->len = (uint32_t)(t->pool.n - e->off);
+	return 0;
+}
+
+int token_add_vocab(struct token *t, int64_t id, const char *key, size_t n, struct err *err)
+{
+	struct entry *e;
+	uint32_t slot;
+
+	if (!n)
+		return err_set(err, "token %lld is empty", (long long)id);
+	if (2 * (uint64_t)t->n_vocab > t->slot_mask)
+		return err_set(err, "more vocabulary entries than announced");
+	if (new_entry(t, id, key, n, err) < 0)
+		return -1;
+	e = &t->v[id];
+	e->flags |= ENTRY_VOCAB;
+	if (t->max_len < e->len)
+		t->max_len = e->len;
+	if (token_find_bytes(t, t->pool.p + e->off, e->len, e->flags & ENTRY_RAW) != TOKEN_NONE)
+		return err_set(err, "token \"%s\" has two ids", token_show(key, n).s);
+	slot = text_hash(t->pool.p + e->off, e->len);
+	while (t->slots[slot & t->slot_mask] != TOKEN_NONE)
+		slot++;
+	t->slots[slot & t->slot_mask] = (uint32_t)id;
+	t->n_vocab++;
+	if (e->len == 1 && !(e->flags & ENTRY_RAW))
+		t->byte_id[(unsigned char)t->pool.p[e->off]] = (uint32_t)id;
+	return 0;
+}
+
+/* The id that Hugging Face tokenizers gives to an added token which is no vocabulary entry. */
+static uint32_t next_added_id(const struct token *t)
+{
+	uint32_t next = t->n_vocab;
+
+	for (size_t i = 0; i < t->n_added; i++)
+		if (t->added[i].id >= next)
+			next = t->added[i].id + 1;
+	return next;
+}
+
+int token_add_added(struct token *t, const struct added *a, struct err *err)
+{
+	struct shown q = token_show(a->text, a->len);
+	uint32_t id;
+
+	if (!a->len || a->len > TOKEN_MAX_ADDED_LEN)
+		return err_set(err, "added token \"%s\" has %zu bytes; 1 to %u will do", q.s,
+			       a->len, TOKEN_MAX_ADDED_LEN);
+	if (utf8_valid(a->text, a->len) != a->len)
+		return err_set(err, "added token \"%s\" is not valid UTF-8", q.s);
+	for (size_t i = 0; i < t->n_added; i++)
+		if (t->added[i].len == a->len && !memcmp(t->added[i].text, a->text, a->len))
+			return err_set(err, "added token \"%s\" stands twice", q.s);
+	id = token_find_key(t, a->text, a->len);
+	if (id == TOKEN_NONE) {
+		id = next_added_id(t);
+		if (id == a->id && new_entry(t, id, a->text, a->len, err) < 0)
+			return -1;
+	}
+	if (id != a->id)
+		return err_set(err, "added token \"%s\" has id %u, by its place it would be %u",
+			       q.s, a->id, id);
+	t->v[id].flags |= ENTRY_ADDED | (a->special ? ENTRY_SPECIAL : 0);
+	if ((t->n_added & (t->n_added - 1)) == 0)
+		t->added = mem_grow(t->added, t->n_added ? 2 * t->n_added : 1, sizeof(*a));
+	t->added[t->n_added] = *a;
+	t->added[t->n_added++].text = mem_strndup(a->text, a->len);
+	return 0;
+}
+
+int token_add_merge(struct token *t, const char *left, size_t n_left, const char *right,
+		    size_t n_right, struct err *err)
+{
+	struct merge m = { token_find_key(t, left, n_left), token_find_key(t, right, n_right) };
+
+	if (m.left == TOKEN_NONE || m.right == TOKEN_NONE)
+		return err_set(err, "merge %u: \"%s\" is not in the vocabulary", t->n_merges,
+			       m.left == TOKEN_NONE ? token_show(left, n_left).s
+						    : token_show(right, n_right).s);
+	if (t->n_merges == t->merges_cap) {
+		t->merges_cap = t->merges_cap ? 2 * t->merges_cap : 1024;
+		t->merges = mem_grow(t->merges, t->merges_cap, sizeof(*t->merges));
+	}
+	t->merges[t->n_merges++] = m;
+	return 0;
+}
+
+static uint32_t pair_hash(uint32_t left, uint32_t right)
+{
+	uint64_t h = ((uint64_t)left << 32 | right) * 0x9E3779B97F4A7C15u;
+
+	return (uint32_t)(h >> 32);
+}
+
+const struct pair *token_pair(const struct token *t, uint32_t left, uint32_t right)
+{
+	for (uint32_t i = pair_hash(left, right);; i++) {
+		const struct pair *p = &t->pairs[i & t->pair_mask];
+
+		if (p->rank == TOKEN_NONE)
+			return NULL;
+		if (p->left == left && p->right == right)
+			return p;
+	}
+}
+
+/* A pair that stands twice has the later rank, as in Hugging Face tokenizers. */
+static void put_pair(struct token *t, struct pair pair)
+{
+	uint32_t i = pair_hash(pair.left, pair.right);
+	struct pair *p;
+
+	for (;; i++) {
+		p = &t->pairs[i & t->pair_mask];
+		if (p->rank == TOKEN_NONE || (p->left == pair.left && p->right == pair.right))
+			break;
+	}
+	*p = pair;
+}
+
+static int make_pairs(struct token *t, struct err *err)
+{
+	size_t slots = 16;
+	struct buf key = { 0 };
+
+	while (slots < 2 * (size_t)t->n_merges)
+		slots *= 2;
+	t->pairs = mem_new(slots, sizeof(*t->pairs));
+	memset(t->pairs, 0xff, slots * sizeof(*t->pairs));
+	t->pair_mask = (uint32_t)(slots - 1);
+	for (uint32_t i = 0; i < t->n_merges; i++) {
+		struct merge m = t->merges[i];
+		uint32_t id;
+
+		buf_reset(&key);
+		token_key(t, m.left, &key);
+		token_key(t, m.right, &key);
+		id = token_find_key(t, key.p, key.n);
+		if (id == TOKEN_NONE) {
+			err_set(err, "merge %u: its result \"%s\" is not in the vocabulary", i,
+				token_show(key.p, key.n).s);
+			break;
+		}
+		put_pair(t, (struct pair){ m.left, m.right, i, id });
+	}
+	buf_free(&key);
+	return err->kind ? -1 : 0;
+}
+
+/* Tokens of equal text after the normaliser: special ones come first. */
+static void make_tries(struct token *t)
+{
+	struct buf nfc = { 0 };
+
+	for (int special = 1; special >= 0; special--) {
+		for (size_t i = 0; i < t->n_added; i++) {
+			const struct added *a = &t->added[i];
+
+			if (a->special != special)
+				continue;
+			if (!a->normalized)
+				trie_add(&t->raw, a->text, a->len, (int32_t)i);
+			else if (!t->nfc || normalize_nfc(t->classes, a->text, a->len, &nfc))
+				trie_add(&t->normalized, a->text, a->len, (int32_t)i);
+			else
+				trie_add(&t->normalized, nfc.p, nfc.n, (int32_t)i);
+		}
+	}
+	buf_free(&nfc);
+}
+
+static void hash_u32(struct hash *h, uint32_t x)
+{
+	unsigned char b[4] = { x & 255, x >> 8 & 255, x >> 16 & 255, x >> 24 };
+
+	hash_add(h, b, 4);
+}
+
+/* What decides the ids and nothing else: whether an added token is special, or stands in the
+ * vocabulary as well, differs between a tokenizer.json and the GGUF made of it. */
+static void make_hash(struct token *t)
+{
+	struct hash *h = hash_new();
+	struct hash_hex hex;
+
+	hash_u32(h, t->n);
+	for (uint32_t id = 0; id < t->n; id++) {
+		const struct entry *e = &t->v[id];
+
+		hash_u32(h, e->flags & ENTRY_ADDED ? 2 : !!e->flags);
+		hash_u32(h, e->flags & ENTRY_RAW);
+		hash_u32(h, e->len);
+		hash_add(h, t->pool.p + e->off, e->flags ? e->len : 0);
+	}
+	for (uint32_t i = 0; i < t->n_merges; i++) {
+		hash_u32(h, t->merges[i].left);
+		hash_u32(h, t->merges[i].right);
+	}
+	for (size_t i = 0; i < t->n_added; i++) {
+		const struct added *a = &t->added[i];
+
+		hash_u32(h, a->id);
+		hash_u32(h, (uint32_t)a->single_word | (uint32_t)a->lstrip << 1 |
+				    (uint32_t)a->rstrip << 2 | (uint32_t)a->normalized << 3);
+	}
+	for (size_t i = 0; i < t->n_steps; i++)
+		hash_u32(h, t->steps[i].kind);
+	hash_u32(h, (uint32_t)t->nfc | (uint32_t)t->ignore_merges << 1 |
+			    (uint32_t)t->fuse_unk << 2 | (uint32_t)t->prefix_space << 3);
+	hash_u32(h, t->unk);
+	hex = hash_end(h);
+	memcpy(t->hash.s, hex.s, sizeof(t->hash.s));
+}
+
+int token_finish(struct token *t, struct err *err)
+{
+	if (!t->n_vocab)
+		return err_set(err, "the vocabulary is empty");
+	if (make_pairs(t, err) < 0)
+		return -1;
+	make_tries(t);
+	make_hash(t);
+	return 0;
+}

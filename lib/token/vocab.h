@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a tokenizer is made of, shared by the files of lib/token only. A reader (read_json.c,
+ * read_gguf.c) fills it through the functions below; afterwards it is read-only but for the memo
+ * `whole`, which is atomic.
+ */
+#ifndef TOKEN_VOCAB_H
+#define TOKEN_VOCAB_H
+
+#include "token/token.h"
+#include "token/unicode.h"
+
+#include <jansson.h>
+#include <stdatomic.h>
+
+#define TOKEN_NONE          UINT32_MAX
+#define TOKEN_MAX_ENTRIES   10000000u /* vocabulary entries, merges */
+#define TOKEN_MAX_ADDED_LEN 4096u
+
+enum {
+	ENTRY_VOCAB = 1, /* in the model's vocabulary */
+	ENTRY_RAW = 2, /* its text is not over the byte alphabet: no pretoken can be it */
+	ENTRY_ADDED = 4,
+	ENTRY_SPECIAL = 8,
+};
+
+/* Does BPE make this entry of its own bytes? */
+enum { WHOLE_UNKNOWN, WHOLE_YES, WHOLE_NO };
+
+struct entry {
+	uint32_t off, len; /* bytes in pool: what the id decodes to */
+	uint8_t flags; /* 0: this id is not used */
+	_Atomic uint8_t whole;
+};
+
+struct merge {
+	uint32_t left, right;
+};
+
+/* A slot of the hash from pairs to merges; rank TOKEN_NONE: empty. */
+struct pair {
+	uint32_t left, right;
+	uint32_t rank, id;
+};
+
+struct added {
+	char *text;
+	size_t len;
+	uint32_t id;
+	bool special, single_word, lstrip, rstrip, normalized;
+};
+
+/* Trie over bytes: children are a list; 0 ends it (node 0 is the root). */
+struct trie_node {
+	uint32_t child, next;
+	int32_t added; /* index of the added token that ends here, -1: none */
+	unsigned char c;
+};
+
+struct trie {
+	struct trie_node *v;
+	size_t n, cap;
+	uint32_t first[256]; /* child of the root, 0: none */
+};
+
+enum split_kind {
+	SPLIT_QWEN2, /* the Qwen2 pattern; digits one by one */
+	SPLIT_LLAMA3, /* the same with digits in groups of up to three */
+	SPLIT_GPT2, /* ByteLevel's own pattern */
+	SPLIT_DIGITS, /* each numeric character alone */
+	SPLIT_DIGIT_RUNS, /* runs of numeric characters */
+};
+
+struct split_step {
+	enum split_kind kind;
+};
+
+#define SPLIT_MAX_STEPS 4
+
+struct token {
+	uint8_t *classes; /* UNI_ bits of every code point */
+	struct buf pool;
+	struct entry *v; /* by id */
+	uint32_t n, cap; /* n: largest id + 1 */
+	uint32_t n_vocab; /* entries with ENTRY_VOCAB */
+	uint32_t *slots; /* hash from text to id; TOKEN_NONE: empty */
+	uint32_t slot_mask;
+	uint32_t max_len; /* bytes of the longest entry */
+	uint32_t byte_id[256]; /* TOKEN_NONE: no token, the byte is dropped */
+	int16_t byte_of[0x144]; /* code point of the byte alphabet to byte, -1: none */
+	uint16_t letter_of[256]; /* and back */
+
+	struct merge *merges; /* by rank */
+	uint32_t n_merges, merges_cap;
+	struct pair *pairs;
+	uint32_t pair_mask;
+
+	struct added *added;
+	size_t n_added;
+	struct trie raw, normalized; /* added tokens matched before and after the normaliser */
+
+	bool nfc, ignore_merges, fuse_unk, prefix_space, trim_offsets;
+	uint32_t unk; /* TOKEN_NONE: bytes without a token vanish */
+	struct split_step steps[SPLIT_MAX_STEPS];
+	size_t n_steps;
+	char *post_processor; /* JSON text for token_write_json; NULL: none */
+
+	int64_t bos, eos, pad;
+	char *chat_template;
+	struct hash_text {
+		char s[65];
+	} hash;
+};
+
+/* Text of a file made fit for one line of an error message. */
+struct shown {
+	char s[280];
+};
+struct shown token_show(const char *s, size_t n);
+
+/* vocab.c: room for n_vocab entries; NULL never. */
+struct token *token_new(size_t n_vocab);
+int token_add_vocab(struct token *t, int64_t id, const char *key, size_t n, struct err *err);
+/* The id must be the one of a vocabulary entry of that text, or free. */
+int token_add_added(struct token *t, const struct added *a, struct err *err);
+int token_add_merge(struct token *t, const char *left, size_t n_left, const char *right,
+		    size_t n_right, struct err *err);
+/* Last: builds the pair hash, the tries and the content hash. */
+int token_finish(struct token *t, struct err *err);
+/* Id of a vocabulary key in the byte alphabet's spelling; TOKEN_NONE: none. */
+uint32_t token_find_key(const struct token *t, const char *key, size_t n);
+/* Id of an entry by the bytes it stands for; raw as ENTRY_RAW. */
+uint32_t token_find_bytes(const struct token *t, const char *s, size_t n, bool raw);
+/* Append the spelling of entry id, as a key of tokenizer.json. */
+void token_key(const struct token *t, uint32_t id, struct buf *out);
+const struct pair *token_pair(const struct token *t, uint32_t left, uint32_t right);
+
+/* read_json.c, read_gguf.c, read_folder.c: fill *t (not finished where it says so). */
+struct token *token_read_json(const char *path, struct err *err);
+struct token *token_read_gguf(const char *path, struct err *err);
+/* Template and special tokens of the folder's other files. */
+int token_read_folder(struct token *t, const char *dir, struct err *err);
+/* Parse a JSON file; NULL with "path:line:column: what". missing_ok: NULL without a message when
+ * there is no such file. */
+json_t *token_load_json(const char *path, bool missing_ok, struct err *err);
+
+/* split.c: the pre-tokenizer `pattern` of tokenizer.json; false when unknown. */
+bool split_known(const char *pattern, enum split_kind *kind);
+const char *split_pattern(enum split_kind kind);
+/* Bytes of the first piece of s[0..n), n > 0. */
+size_t split_next(const struct token *t, enum split_kind kind, const char *s, size_t n);
+
+/* normalize.c: true when s is in NFC as it stands; else *out is set to its NFC. */
+bool normalize_nfc(const uint8_t *classes, const char *s, size_t n, struct buf *out);
+
+/* trie.c */
+void trie_add(struct trie *tr, const char *s, size_t n, int32_t added);
+/* Leftmost-longest match of s[*at..n): sets *at to its start, returns its index in added (-1: none)
+ * and its length. */
+int32_t trie_match(const struct trie *tr, const char *s, size_t n, size_t *at, size_t *len);
+void trie_free(struct trie *tr);
+
+/* bpe.c: scratch of one encode call; starts as {0}. */
+struct bpe {
+	const struct token *t;
+	struct ids *out;
+	bool plain; /* never emit an added token */
+	struct bpe_symbol *symbols;
+	size_t cap;
+	uint64_t *heap;
+	size_t n_heap, heap_cap;
+};
+
+/* Append the ids of one pretoken. */
+void bpe_word(struct bpe *b, const char *s, size_t n);
+void bpe_free(struct bpe *b);
+
+#endif
