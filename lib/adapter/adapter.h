@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * LoRA adapters as PEFT keeps them: a folder with adapter_config.json and
+ * adapter_model.safetensors (adapter.5), and our provenance file beside them. Reading checks names,
+ * shapes and values against the model; what would be left out silently is an error.
+ */
+#ifndef ADAPTER_ADAPTER_H
+#define ADAPTER_ADAPTER_H
+
+#include "format/safetensors.h"
+#include "model/lora.h"
+#include "model/model.h"
+
+struct adapter {
+	char *path;
+	const struct arch *arch;
+	struct tensors tensors;
+	int (*rank)[LORA_MODULES]; /* per layer; 0: not adapted */
+	float (*scale)[LORA_MODULES];
+	float dropout;
+	int r, alpha; /* as the config says */
+	bool rslora;
+};
+
+/* arch is borrowed and must outlive the adapter. */
+int adapter_open(struct adapter *a, const char *path, const struct arch *arch, struct err *err);
+void adapter_close(struct adapter *a); /* fine on {0} */
+struct lora_spec adapter_spec(const struct adapter *a);
+/* Opens *l and fills it with the adapter's numbers. */
+int adapter_to_lora(const struct adapter *a, struct lora *l, struct dev *dev, enum dtype act,
+		    struct err *err);
+
+/* W (fp32, on the device) of the linear `name` ("model.layers.0.self_attn.q_proj.weight") +=
+ * scale B A; weights that no adapter touches are left alone. */
+int adapter_apply(const struct adapter *a, struct dev *dev, const char *name, struct mat w,
+		  struct err *err);
+/* Several, in order, as a hook for model_open. */
+struct adapter_list {
+	struct adapter *v;
+	size_t n;
+};
+
+/* names: comma-separated folders. */
+int adapter_list_open(struct adapter_list *l, const char *names, const struct arch *arch,
+		      struct err *err);
+void adapter_list_close(struct adapter_list *l);
+struct weight_hook adapter_list_hook(struct adapter_list *l);
+
+/* What adapter_config.json says beside the numbers. */
+struct adapter_info {
+	const char *base; /* base_model_name_or_path */
+	int r, alpha;
+	float dropout;
+	bool rslora;
+};
+
+/* Writes both files into the folder dir (which stands: an outdir's tmp). The tensors are the
+ * parameters `from` (l->p; or l->grad for tests). */
+int adapter_write(const char *dir, const struct lora *l, const float *from,
+		  const struct adapter_info *info, struct err *err);
+
+#endif

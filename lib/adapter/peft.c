@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading and writing PEFT's two files. */
+#include "adapter/adapter.h"
+
+#include "base/jsonw.h"
+#include "base/mem.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PREFIX "base_model.model.model.layers."
+
+static float scale_of(float alpha, int rank, bool rslora)
+{
+	return rslora ? alpha / sqrtf((float)rank) : alpha / (float)rank;
+}
+
+/* "base_model.model.model.layers.3.self_attn.q_proj.lora_A.weight" -> 3, LORA_Q, 'A'. */
+static bool parse_name(const char *name, int *layer, enum lora_module *m, char *side)
+{
+	int used = 0;
+
+	if (sscanf(name, PREFIX "%d.%n", layer, &used) != 1 || !used || *layer < 0)
+		return false;
+	name += used;
+	for (int i = 0; i < LORA_MODULES; i++) {
+		size_t n = strlen(lora_module_path[i]);
+
+		if (strncmp(name, lora_module_path[i], n))
+			continue;
+		*m = (enum lora_module)i;
+		*side = !strcmp(name + n, ".lora_A.weight")   ? 'A'
+			: !strcmp(name + n, ".lora_B.weight") ? 'B'
+							      : 0;
+		return *side != 0;
+	}
+	return false;
+}
+
+/* A pattern key of the config names a module by the end of its path; true when it does. */
+static bool key_matches(const char *key, int layer, int m)
+{
+	char path[96];
+	size_t n, k = strlen(key);
+
+	snprintf(path, sizeof(path), "model.layers.%d.%s", layer, lora_module_path[m]);
+	n = strlen(path);
+	return k <= n && !strcmp(path + n - k, key) && (k == n || path[n - k - 1] == '.');
+}
+
+static int read_alphas(struct adapter *a, const json_t *patterns, const char *name, struct err *err)
+{
+	const char *key;
+	json_t *v;
+
+	for (int l = 0; l < a->arch->n_layers; l++)
+		for (int m = 0; m < LORA_MODULES; m++)
+			a->scale[l][m] = (float)a->alpha;
+	json_object_foreach((json_t *)patterns, key, v)
+	{
+		if (!json_is_number(v) || strpbrk(key, "*+?[](){}|^$\\"))
+			return err_set(
+				err,
+				"%s: alpha_pattern '%s': only plain module names are understood",
+				name, key);
+		for (int l = 0; l < a->arch->n_layers; l++)
+			for (int m = 0; m < LORA_MODULES; m++)
+				if (key_matches(key, l, m))
+					a->scale[l][m] = (float)json_number_value(v);
+	}
+	return 0;
+}
+
+static bool truthy(const json_t *root, const char *key)
+{
+	const json_t *v = json_object_get(root, key);
+
+	return json_is_true(v) || (json_is_array(v) && json_array_size(v)) || json_is_string(v);
+}
+
+static int read_config(struct adapter *a, const json_t *root, const char *name, struct err *err)
+{
+	static const char *const refused[] = { "use_dora",       "modules_to_save",
+					       "fan_in_fan_out", "layer_replication",
+					       "lora_bias",      "trainable_token_indices" };
+	const json_t *type = json_object_get(root, "peft_type"), *v;
+
+	if (!json_is_string(type) || strcmp(json_string_value(type), "LORA"))
+		return err_set(err, "%s: peft_type is not LORA", name);
+	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++)
+		if (truthy(root, refused[i]))
+			return err_set(err, "%s: '%s' is not implemented", name, refused[i]);
+	v = json_object_get(root, "bias");
+	if (json_is_string(v) && strcmp(json_string_value(v), "none"))
+		return err_set(err, "%s: bias '%s' is not implemented", name, json_string_value(v));
+	v = json_object_get(root, "r");
+	if (!json_is_integer(v) || json_integer_value(v) < 1 || json_integer_value(v) > 65536)
+		return err_set(err, "%s: 'r' is missing or out of range", name);
+	a->r = (int)json_integer_value(v);
+	v = json_object_get(root, "lora_alpha");
+	if (!json_is_number(v) || fabs(json_number_value(v)) > 1e6)
+		return err_set(err, "%s: 'lora_alpha' is missing or out of range", name);
+	a->alpha = (int)json_number_value(v);
+	a->rslora = json_is_true(json_object_get(root, "use_rslora"));
+	a->dropout = (float)json_number_value(json_object_get(root, "lora_dropout"));
+	return read_alphas(a, json_object_get(root, "alpha_pattern"), name, err);
+}
+
+static const struct tensor *find(const struct adapter *a, int layer, int m, char side)
+{
+	char name[160];
+
+	snprintf(name, sizeof(name), PREFIX "%d.%s.lora_%c.weight", layer, lora_module_path[m],
+		 side);
+	return tensors_find(&a->tensors, name);
+}
+
+/* Ranks from the shapes of A; every tensor must be one we use, whole and in pairs. */
+static int read_shapes(struct adapter *a, struct err *err)
+{
+	for (size_t i = 0; i < a->tensors.n; i++) {
+		const struct tensor *t = &a->tensors.v[i], *b;
+		enum lora_module m;
+		int layer;
+		char side;
+		uint64_t in, out;
+
+		if (!parse_name(t->name, &layer, &m, &side))
+			return err_set(err, "%s: tensor '%s' is not LoRA on a linear layer",
+				       a->path, t->name);
+		if (layer >= a->arch->n_layers)
+			return err_set(err, "%s: made for a model with more than %d layers ('%s')",
+				       a->path, a->arch->n_layers, t->name);
+		in = (uint64_t)lora_in(a->arch, lora_group_of[m]);
+		out = (uint64_t)lora_out(a->arch, m);
+		b = find(a, layer, m, side == 'A' ? 'B' : 'A');
+		if (!b)
+			return err_set(err, "%s: '%s' has no partner", a->path, t->name);
+		if (side == 'B')
+			continue;
+		if (t->n_dims != 2 || b->n_dims != 2 || t->dims[1] != in || b->dims[0] != out ||
+		    t->dims[0] != b->dims[1] || t->dims[0] < 1 || t->dims[0] > 65536)
+			return err_set(err,
+				       "%s: made for another model: '%s' is %llu x %llu with B "
+				       "%llu x %llu, "
+				       "this model has inputs of %llu and outputs of %llu",
+				       a->path, t->name, (unsigned long long)t->dims[0],
+				       (unsigned long long)t->dims[1],
+				       (unsigned long long)b->dims[0],
+				       (unsigned long long)b->dims[1], (unsigned long long)in,
+				       (unsigned long long)out);
+		a->rank[layer][m] = (int)t->dims[0];
+		a->scale[layer][m] = scale_of(a->scale[layer][m], (int)t->dims[0], a->rslora);
+	}
+	return a->tensors.n ? 0 : err_set(err, "%s: the adapter is empty", a->path);
+}
+
+int adapter_open(struct adapter *a, const char *path, const struct arch *arch, struct err *err)
+{
+	char *config = path_join(path, "adapter_config.json");
+	char *weights = path_join(path, "adapter_model.safetensors");
+	struct file f = { 0 };
+	json_error_t je;
+	json_t *root = NULL;
+	int rc = -1;
+
+	memset(a, 0, sizeof(*a));
+	a->path = mem_strdup(path);
+	a->arch = arch;
+	a->rank = mem_new((size_t)arch->n_layers, sizeof(*a->rank));
+	a->scale = mem_new((size_t)arch->n_layers, sizeof(*a->scale));
+	if (file_open(&f, config, err) < 0)
+		goto out;
+	root = json_loadb((const char *)f.p, f.n, JSON_REJECT_DUPLICATES, &je);
+	if (!json_is_object(root)) {
+		err_set(err, "%s:%d:%d: %s", config, je.line, je.column,
+			root ? "not an object" : je.text);
+		goto out;
+	}
+	if (read_config(a, root, config, err) == 0 &&
+	    safetensors_open(&a->tensors, weights, err) == 0)
+		rc = read_shapes(a, err);
+out:
+	json_decref(root);
+	file_close(&f);
+	mem_free(config);
+	mem_free(weights);
+	if (rc < 0)
+		adapter_close(a);
+	return rc;
+}
+
+void adapter_close(struct adapter *a)
+{
+	tensors_close(&a->tensors);
+	mem_free(a->rank);
+	mem_free(a->scale);
+	mem_free(a->path);
+	memset(a, 0, sizeof(*a));
+}
+
+struct lora_spec adapter_spec(const struct adapter *a)
+{
+	return (struct lora_spec){ a->rank, a->scale, a->dropout };
+}
+
+/* A tensor as floats from the heap; NaN and Inf are refused. */
+static float *numbers(const struct adapter *a, const struct tensor *t, struct err *err)
+{
+	size_t n = (size_t)(t->dims[0] * t->dims[1]);
+	float *v = mem_new(n, sizeof(*v));
+
+	for (size_t i = 0; i < n; i++) {
+		uint16_t h = 0;
+
+		if (t->type == DT_F32)
+			memcpy(&v[i], t->data + 4 * i, 4);
+		else
+			memcpy(&h, t->data + 2 * i, 2);
+		if (t->type != DT_F32)
+			v[i] = t->type == DT_BF16 ? bf16_to_f32(h) : f16_to_f32(h);
+		if (isfinite(v[i]))
+			continue;
+		err_kind(err, ERR_NUMERIC, "%s: '%s' holds a value that is not finite", a->path,
+			 t->name);
+		mem_free(v);
+		return NULL;
+	}
+	return v;
+}
+
+int adapter_to_lora(const struct adapter *a, struct lora *l, struct dev *dev, enum dtype act,
+		    struct err *err)
+{
+	struct lora_spec spec = adapter_spec(a);
+
+	if (lora_open(l, dev, a->arch, &spec, act, err) < 0)
+		return -1;
+	for (int i = 0; i < a->arch->n_layers; i++) {
+		for (int m = 0; m < LORA_MODULES; m++) {
+			float *va, *vb;
+
+			if (!a->rank[i][m])
+				continue;
+			va = numbers(a, find(a, i, m, 'A'), err);
+			vb = va ? numbers(a, find(a, i, m, 'B'), err) : NULL;
+			if (vb)
+				lora_set(l, i, (enum lora_module)m, va, vb);
+			mem_free(va);
+			mem_free(vb);
+			if (!vb) {
+				lora_close(l);
+				return -1;
+			}
+		}
+	}
+	lora_refresh(l);
+	return 0;
+}
+
+/* The linear that a weight name means: "model.layers.3.mlp.up_proj.weight". */
+static bool parse_weight(const char *name, int *layer, int *module)
+{
+	int used = 0;
+
+	if (sscanf(name, "model.layers.%d.%n", layer, &used) != 1 || !used)
+		return false;
+	for (*module = 0; *module < LORA_MODULES; ++*module) {
+		size_t n = strlen(lora_module_path[*module]);
+
+		if (!strncmp(name + used, lora_module_path[*module], n) &&
+		    !strcmp(name + used + n, ".weight"))
+			return true;
+	}
+	return false;
+}
+
+int adapter_apply(const struct adapter *a, struct dev *dev, const char *name, struct mat w,
+		  struct err *err)
+{
+	const struct ops *op = dev->ops;
+	float *va, *vb;
+	void *da = NULL, *db = NULL;
+	int layer, m, rc = -1;
+	size_t r, na, nb;
+
+	if (!parse_weight(name, &layer, &m) || !a->rank[layer][m])
+		return 0;
+	r = (size_t)a->rank[layer][m];
+	na = r * (size_t)w.cols * sizeof(float);
+	nb = r * (size_t)w.rows * sizeof(float);
+	va = numbers(a, find(a, layer, m, 'A'), err);
+	vb = va ? numbers(a, find(a, layer, m, 'B'), err) : NULL;
+	if (vb && (da = op->alloc(dev, na, err)) && (db = op->alloc(dev, nb, err))) {
+		op->upload(dev, da, va, na);
+		op->upload(dev, db, vb, nb);
+		op->gemm(dev, w, mat_view(db, DT_F32, w.rows, (int64_t)r), false,
+			 mat_view(da, DT_F32, (int64_t)r, w.cols), false, a->scale[layer][m], 1);
+		rc = 0;
+	}
+	op->free(dev, da);
+	op->free(dev, db);
+	mem_free(va);
+	mem_free(vb);
+	return rc;
+}
+
+static void string_or_null(struct jsonw *w, const char *key)
+{
+	jsonw_kstr(w, key, NULL);
+}
+
+/* The keys that PEFT has known since 0.5, sorted; pattern keys since 0.7. */
+static void write_config(const struct lora *l, const struct adapter_info *info, struct buf *out)
+{
+	struct jsonw w = { .out = out, .indent = 2 };
+
+	jsonw_open(&w, '{');
+	jsonw_key(&w, "alpha_pattern");
+	jsonw_open(&w, '{');
+	jsonw_close(&w, '}');
+	string_or_null(&w, "auto_mapping");
+	jsonw_kstr(&w, "base_model_name_or_path", info->base);
+	jsonw_kstr(&w, "bias", "none");
+	jsonw_kbool(&w, "fan_in_fan_out", false);
+	jsonw_kbool(&w, "inference_mode", true);
+	jsonw_kbool(&w, "init_lora_weights", true);
+	string_or_null(&w, "layers_pattern");
+	string_or_null(&w, "layers_to_transform");
+	jsonw_kint(&w, "lora_alpha", info->alpha);
+	jsonw_knum(&w, "lora_dropout", info->dropout, 9);
+	string_or_null(&w, "modules_to_save");
+	jsonw_kstr(&w, "peft_type", "LORA");
+	jsonw_kint(&w, "r", info->r);
+	jsonw_key(&w, "rank_pattern");
+	jsonw_open(&w, '{');
+	jsonw_close(&w, '}');
+	string_or_null(&w, "revision");
+	jsonw_key(&w, "target_modules");
+	jsonw_open(&w, '[');
+	for (int m = 0; m < LORA_MODULES; m++)
+		if (l->layers[l->first_layer].rank[m]) {
+			const char *last = strchr(lora_module_path[m], '.') + 1;
+
+			jsonw_str(&w, last, strlen(last));
+		}
+	jsonw_close(&w, ']');
+	jsonw_kstr(&w, "task_type", "CAUSAL_LM");
+	jsonw_kbool(&w, "use_dora", false);
+	jsonw_kbool(&w, "use_rslora", info->rslora);
+	jsonw_close(&w, '}');
+	buf_char(out, '\n');
+}
+
+/* Entries in order of layer, module, A before B; returns how many. Names are in the arena. */
+static size_t list_entries(const struct lora *l, struct st_entry *v, struct arena *arena)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < l->arch->n_layers; i++) {
+		for (int m = 0; m < LORA_MODULES; m++) {
+			uint64_t r = (uint64_t)l->layers[i].rank[m];
+			uint64_t in = (uint64_t)lora_in(l->arch, lora_group_of[m]);
+			uint64_t out = (uint64_t)lora_out(l->arch, (enum lora_module)m);
+
+			if (!r)
+				continue;
+			v[n++] =
+				(struct st_entry){ arena_printf(arena, PREFIX "%d.%s.lora_A.weight",
+								i, lora_module_path[m]),
+						   DT_F32,
+						   2,
+						   { r, in } };
+			v[n++] =
+				(struct st_entry){ arena_printf(arena, PREFIX "%d.%s.lora_B.weight",
+								i, lora_module_path[m]),
+						   DT_F32,
+						   2,
+						   { out, r } };
+		}
+	}
+	return n;
+}
+
+static int put_module(struct st_writer *w, const struct lora *l, const float *from, int layer,
+		      int m, struct err *err)
+{
+	size_t r = (size_t)l->layers[layer].rank[m];
+	size_t na = r * (size_t)lora_in(l->arch, lora_group_of[m]);
+	size_t nb = r * (size_t)lora_out(l->arch, (enum lora_module)m);
+	float *a = mem_new(na, sizeof(*a)), *b = mem_new(nb, sizeof(*b));
+	int rc;
+
+	lora_get(l, from, layer, (enum lora_module)m, a, b);
+	rc = st_writer_put(w, a, na * sizeof(*a), err);
+	if (rc == 0)
+		rc = st_writer_put(w, b, nb * sizeof(*b), err);
+	mem_free(a);
+	mem_free(b);
+	return rc;
+}
+
+static int write_tensors(const char *path, const struct lora *l, const float *from, struct err *err)
+{
+	size_t most = (size_t)l->arch->n_layers * LORA_MODULES * 2, n;
+	struct st_entry *v = mem_new(most, sizeof(*v));
+	struct arena arena = { 0 };
+	struct st_writer w;
+	int rc;
+
+	n = list_entries(l, v, &arena);
+	rc = st_writer_open(&w, path, v, n, NULL, err);
+	for (int i = 0; rc == 0 && i < l->arch->n_layers; i++)
+		for (int m = 0; rc == 0 && m < LORA_MODULES; m++)
+			if (l->layers[i].rank[m])
+				rc = put_module(&w, l, from, i, m, err);
+	if (rc == 0)
+		rc = st_writer_close(&w, err);
+	else
+		st_writer_abort(&w);
+	arena_free(&arena);
+	mem_free(v);
+	return rc;
+}
+
+int adapter_write(const char *dir, const struct lora *l, const float *from,
+		  const struct adapter_info *info, struct err *err)
+{
+	char *config = path_join(dir, "adapter_config.json");
+	char *weights = path_join(dir, "adapter_model.safetensors");
+	struct buf text = { 0 };
+	int rc;
+
+	write_config(l, info, &text);
+	rc = file_write(config, text.p, text.n, err);
+	if (rc == 0)
+		rc = write_tensors(weights, l, from, err);
+	buf_free(&text);
+	mem_free(config);
+	mem_free(weights);
+	return rc;
+}

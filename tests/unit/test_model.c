@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Logits of the tiny models against float64 values made with PyTorch (tests/golden/README.md). */
+#include "tests/tap.h"
+
+#include "base/mem.h"
+#include "model/pass.h"
+
+#include <jansson.h>
+
+static struct err err;
+
+/* One sequence through the model: log-probabilities of all but the first id, logits of the last. */
+static int run(struct model *m, const uint32_t *ids, int n, float *logp, float *logits)
+{
+	struct batch_limits limits = { n, 1, 1, n, n, n };
+	struct pass_options o = { .limits = limits };
+	struct pass p;
+	struct batch b;
+
+	if (pass_open(&p, m, &o, &err) < 0)
+		return -1;
+	batch_open(&b, &limits);
+	batch_segment(&b, ids, n, -1);
+	for (int i = 0; i + 1 < n; i++)
+		batch_row(&b, i, ids[i + 1]);
+	pass_forward(&p, &b, NULL, NULL);
+	pass_head(&p, &b, logp, false);
+	b.n_rows = 0;
+	batch_row(&b, n - 1, 0);
+	m->dev->ops->upload(m->dev, p.rows, b.rows, sizeof(*p.rows));
+	pass_logits(&p, &b, logits);
+	batch_close(&b);
+	pass_close(&p);
+	return 0;
+}
+
+static double relative(double got, double want, double scale)
+{
+	return fabs(got - want) / fmax(fabs(want), scale);
+}
+
+/* Largest relative difference over a case of expected.json; logits below `scale` count as scale. */
+static double one_case(struct model *m, const json_t *c, double scale)
+{
+	const json_t *ids_json = json_object_get(c, "ids"),
+		     *nll = json_object_get(c, "nll_per_token");
+	const json_t *first = json_object_get(c, "last_logits_first16"),
+		     *top = json_object_get(c, "last_top5");
+	int n = (int)json_array_size(ids_json);
+	uint32_t *ids = mem_new((size_t)n, sizeof(*ids));
+	float *logp = mem_new((size_t)n, sizeof(*logp));
+	float *logits = mem_new((size_t)m->arch.vocab, sizeof(*logits));
+	double worst = 0;
+
+	for (int i = 0; i < n; i++)
+		ids[i] = (uint32_t)json_integer_value(json_array_get(ids_json, (size_t)i));
+	if (run(m, ids, n, logp, logits) < 0)
+		return INFINITY;
+	for (int i = 0; i < (int)json_array_size(nll); i++)
+		worst = fmax(worst, relative(-logp[i],
+					     json_number_value(json_array_get(nll, (size_t)i)), 1));
+	for (size_t i = 0; i < json_array_size(first); i++)
+		worst = fmax(worst, relative(logits[i], json_number_value(json_array_get(first, i)),
+					     scale));
+	for (size_t i = 0; i < json_array_size(top); i++) {
+		const json_t *pair = json_array_get(top, i);
+		double want = json_number_value(json_array_get(pair, 1));
+
+		worst = fmax(worst, relative(logits[json_integer_value(json_array_get(pair, 0))],
+					     want, 1));
+	}
+	mem_free(ids);
+	mem_free(logp);
+	mem_free(logits);
+	return worst;
+}
+
+static void test_model(const char *device, const char *path, const char *expected, enum dtype act,
+		       double bound)
+{
+	struct model_options o = { .act = act };
+	struct dev *dev = ops_open(device, 0, &err);
+	struct source src;
+	struct model m;
+	json_error_t je;
+	json_t *cases = json_load_file(golden(expected), 0, &je);
+	double worst = 0;
+
+	if (!cases || !dev || source_open(&src, golden(path), &err) < 0 ||
+	    model_open(&m, dev, &src, &o, &err) < 0) {
+		check(false, "%s opens", path);
+		note("%s", err.msg);
+		return;
+	}
+	source_close(&src);
+	for (size_t i = 0; i < json_array_size(cases); i++)
+		worst = fmax(worst,
+			     one_case(&m, json_array_get(cases, i), act == DT_F32 ? 0.1 : 1));
+	check(worst < bound, "%s on %s, %s: logits and losses as PyTorch has them", path, device,
+	      act == DT_F32 ? "fp32" : "bf16");
+	note("largest relative difference %.2g over %zu texts", worst, json_array_size(cases));
+	model_close(&m);
+	dev->ops->close(dev);
+	json_decref(cases);
+}
+
+int main(void)
+{
+	const char *const *names = ops_names();
+
+	for (; *names; names++) {
+		test_model(*names, "hf_tiny/llama", "hf_tiny/llama/expected.json", DT_F32, 1e-4);
+		test_model(*names, "hf_tiny/qwen2", "hf_tiny/qwen2/expected.json", DT_F32, 1e-4);
+		test_model(*names, "gguf/llama.gguf", "hf_tiny/llama/expected.json", DT_F32, 1e-4);
+		test_model(*names, "gguf/qwen2.gguf", "hf_tiny/qwen2/expected.json", DT_F32, 1e-4);
+		/* bf16 keeps 8 bits of every factor: about 1 % of a logit's size here. */
+		test_model(*names, "hf_tiny/llama", "hf_tiny/llama/expected.json", DT_BF16, 2e-2);
+		test_model(*names, "hf_tiny/qwen2", "hf_tiny/qwen2/expected.json", DT_BF16, 2e-2);
+	}
+	return tap_done();
+}
