@@ -272,7 +272,7 @@ static int get_tensor(struct cursor *c, struct tensor *t, uint64_t *at, uint32_t
 	if (offset != *at)
 		return err_set(c->err, "its data begins at offset %" PRIu64 ", %" PRIu64 " is due",
 			       offset, *at);
-	/* Larger than any file: checked here so that the sum of sizes cannot wrap. */
+	/* No offset goes beyond the length of the file, so the running sum cannot wrap. */
 	if (__builtin_add_overflow(offset, t->bytes, &end) || end > c->n)
 		return err_set(c->err, "its data is beyond the end of the file; it is truncated");
 	*at = (end + alignment - 1) / alignment * alignment;

@@ -122,6 +122,17 @@ static void test_index(void)
 	}
 }
 
+/* Sparse: refused by its length, never read. */
+static void test_huge_index(void)
+{
+	struct err err = { 0 };
+	struct tensors t;
+
+	check(truncate(scratch("model.safetensors.index.json"), 100000001) == 0 &&
+		      safetensors_open_dir(&t, dir, &err) == -1 && strstr(err.msg, "limit"),
+	      "index: more than 100,000,000 bytes");
+}
+
 static void test_order(void)
 {
 	struct err err = { 0 };
@@ -149,6 +160,7 @@ int main(void)
 		return 2;
 	test_folders();
 	test_index();
+	test_huge_index();
 	test_order();
 	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
 		remove(scratch(files[i]));

@@ -118,6 +118,14 @@ static int open_gguf(const char *name, struct err *err)
 	return rc;
 }
 
+/* What a file says must not reach the terminal raw. */
+static bool printable(const char *s)
+{
+	while ((unsigned char)*s >= 0x20)
+		s++;
+	return !*s;
+}
+
 typedef int opener(const char *name, struct err *err);
 
 static void run(const char *format, const struct row *row, size_t n, opener *open)
@@ -135,6 +143,7 @@ static void run(const char *format, const struct row *row, size_t n, opener *ope
 		ok = row[i].msg ? rc == -1 && strstr(err.msg, row[i].msg) &&
 					  !strncmp(err.msg, path, strlen(path))
 				: rc == 0;
+		ok &= printable(err.msg);
 		check(ok, "%s: %s", format, row[i].what);
 		if (!ok)
 			note("rc %d, message '%s', wanted '%s'", rc, err.msg,
