@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "train/step.h"
+
+#include "base/mem.h"
+#include "base/tool.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Forward, head and done for what is packed; then the batch is empty again. */
+static void flush(struct trainer *t, const struct lora *lora, bool gradient, packed_fn done,
+		  struct metrics *m)
+{
+	if (!t->batch.n_tokens)
+		return;
+	pass_forward(&t->pass, &t->batch, lora, NULL);
+	pass_head(&t->pass, &t->batch, t->logp, gradient);
+	done(t, m);
+	batch_reset(&t->batch);
+	t->n_placed = 0;
+}
+
+void step_run(struct trainer *t, const uint32_t *examples, const float *weights, uint32_t n,
+	      const struct lora *lora, bool gradient, packed_fn done, struct metrics *m)
+{
+	batch_reset(&t->batch);
+	t->n_placed = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct example *e = &t->shard->v[examples[i]];
+		struct batch_limits need = { 0 };
+		struct placed *p;
+
+		t->objective->need(e, &need);
+		if (!batch_fits(&t->batch, &need))
+			flush(t, lora, gradient, done, m);
+		p = &t->placed[t->n_placed++];
+		*p = (struct placed){ examples[i], weights ? weights[i] : 0, t->batch.n_rows,
+				      need.rows };
+		t->objective->place(&t->batch, e);
+		m->n_tokens += e->n_ids;
+	}
+	flush(t, lora, gradient, done, m);
+}
+
+static void backward(struct trainer *t, struct metrics *m)
+{
+	for (int i = 0; i < t->n_placed; i++) {
+		const struct placed *p = &t->placed[i];
+
+		t->objective->loss(t, p, t->logp + p->row, t->coef + p->row, m);
+	}
+	pass_backward(&t->pass, &t->batch, &t->lora, t->coef);
+}
+
+static void keep_reference(struct trainer *t, struct metrics *m)
+{
+	(void)m;
+	for (int i = 0; i < t->n_placed; i++) {
+		const struct placed *p = &t->placed[i];
+		double sum[2] = { 0, 0 };
+
+		for (int r = 0; r < p->n_rows; r++)
+			sum[r >= (int)t->shard->v[p->example].n_chosen] += t->logp[p->row + r];
+		t->reference[2 * (size_t)p->example] = (float)sum[0];
+		t->reference[2 * (size_t)p->example + 1] = (float)sum[1];
+	}
+	progress("reference: pair %u of %zu", t->placed[t->n_placed - 1].example + 1, t->shard->n);
+}
+
+void step_reference(struct trainer *t, const struct lora *lora)
+{
+	uint32_t *all = mem_new(t->shard->n, sizeof(*all));
+	struct metrics m = { 0 };
+
+	for (size_t i = 0; i < t->shard->n; i++)
+		all[i] = (uint32_t)i;
+	step_run(t, all, NULL, (uint32_t)t->shard->n, lora, false, keep_reference, &m);
+	progress_end();
+	mem_free(all);
+}
+
+int trainer_gradients(struct trainer *t, struct metrics *m, struct err *err)
+{
+	struct step_window win = schedule_window(&t->schedule, t->step);
+	const uint32_t *examples;
+
+	memset(m, 0, sizeof(*m));
+	if (t->order_epoch != win.epoch)
+		schedule_order(&t->schedule, win.epoch, t->order);
+	t->order_epoch = win.epoch;
+	examples = t->order + win.first;
+	t->objective->weigh(t, &win, examples, t->weights);
+	/* 0 means no dropout: the seed of a step is never that. */
+	t->pass.dropout_seed = ((uint64_t)t->c->seed << 32 | (uint64_t)t->step) + 1;
+	t->dev->ops->zero(t->dev, t->lora.grad, t->lora.n * sizeof(float));
+	step_run(t, examples, t->weights, win.n, &t->lora, true, backward, m);
+	t->pass.dropout_seed = 0;
+	if (isfinite(m->loss))
+		return 0;
+	return err_kind(err, ERR_NUMERIC,
+			"step %ld: the loss is not finite; lower learning_rate (examples %u "
+			"to %u of epoch %ld)",
+			t->step + 1, win.first, win.first + win.n - 1, win.epoch);
+}
+
+static float clip(const struct config *c, double norm)
+{
+	double scale = c->max_grad_norm > 0 ? c->max_grad_norm / (norm + 1e-6) : 1;
+
+	return (float)(scale < 1 ? scale : 1);
+}
+
+int trainer_step(struct trainer *t, struct metrics *m, double *grad_norm, double *lr,
+		 struct err *err)
+{
+	const struct ops *op = t->dev->ops;
+	struct lora *l = &t->lora;
+	float sumsq = 0;
+	struct adamw h;
+
+	if (trainer_gradients(t, m, err) < 0)
+		return -1;
+	op->sumsq(t->dev, t->norm, l->grad, l->n);
+	op->download(t->dev, &sumsq, t->norm, sizeof(sumsq));
+	if (op->sync(t->dev, err) < 0)
+		return -1;
+	*grad_norm = sqrt((double)sumsq);
+	if (!isfinite(*grad_norm))
+		return err_kind(err, ERR_NUMERIC,
+				"step %ld: the gradient is not finite; lower learning_rate",
+				t->step + 1);
+	*lr = schedule_lr(&t->schedule, t->step);
+	h = (struct adamw){ .lr = (float)*lr,
+			    .beta1 = (float)t->c->adam_beta1,
+			    .beta2 = (float)t->c->adam_beta2,
+			    .eps = (float)t->c->adam_epsilon,
+			    .weight_decay = (float)t->c->weight_decay,
+			    .correction1 =
+				    (float)(1 - pow(t->c->adam_beta1, (double)(t->step + 1))),
+			    .correction2 =
+				    (float)(1 - pow(t->c->adam_beta2, (double)(t->step + 1))),
+			    .grad_scale = clip(t->c, *grad_norm) };
+	op->adamw(t->dev, l->p, l->m, l->v, l->grad, l->n, &h);
+	lora_refresh(l);
+	t->step++;
+	return 0;
+}

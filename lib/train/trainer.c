@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "train/trainer.h"
+
+#include "base/mem.h"
+#include "base/tool.h"
+#include "train/step.h"
+
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Tokens of a micro-batch: enough for the matrix products to run at full speed. */
+#define MICRO_TOKENS 1024
+
+/* The list of adapters without its last name, from the heap; *last points at the last, or NULL. */
+static char *all_but_last(const char *names, bool keep_last, const char **last)
+{
+	const char *comma = names ? strrchr(names, ',') : NULL;
+
+	*last = NULL;
+	if (!names || keep_last)
+		return mem_strdup(names ? names : "");
+	*last = comma ? comma + 1 : names;
+	while (**last == ' ')
+		++*last;
+	return mem_strndup(names, comma ? (size_t)(comma - names) : 0);
+}
+
+/* Ranks and scales of a new adapter from the configuration. */
+static int new_lora(struct trainer *t, struct err *err)
+{
+	const struct config *c = t->c;
+	size_t layers = (size_t)t->model.arch.n_layers, n;
+	int(*rank)[LORA_MODULES] = mem_new(layers, sizeof(*rank));
+	float(*scale)[LORA_MODULES] = mem_new(layers, sizeof(*scale));
+	float s = (float)(c->lora_alpha /
+			  (c->use_rslora ? sqrt((double)c->lora_rank) : (double)c->lora_rank));
+	const char *rest = c->lora_target, *name;
+	int rc = 0;
+
+	while (rc == 0 && (name = config_list_next(&rest, &n))) {
+		int m = lora_module_find(name, n);
+		bool all = n == 3 && !memcmp(name, "all", 3);
+
+		if (m < 0 && !all)
+			rc = err_set(
+				err,
+				"lora_target: there is no module '%.*s'; there are q_proj, k_proj, "
+				"v_proj, o_proj, gate_proj, up_proj, down_proj, all",
+				(int)n, name);
+		for (size_t l = 0; rc == 0 && l < layers; l++)
+			for (int i = 0; i < LORA_MODULES; i++)
+				if (all || i == m)
+					rank[l][i] = (int)c->lora_rank;
+	}
+	for (size_t l = 0; l < layers; l++)
+		for (int i = 0; i < LORA_MODULES; i++)
+			scale[l][i] = s;
+	if (rc == 0)
+		rc = lora_open(&t->lora, t->dev, &t->model.arch,
+			       &(struct lora_spec){ rank, scale, (float)c->lora_dropout },
+			       t->model.act, err);
+	if (rc == 0)
+		lora_init(&t->lora, (uint64_t)c->seed);
+	t->info =
+		(struct adapter_info){ c->model_name_or_path, (int)c->lora_rank, (int)c->lora_alpha,
+				       (float)c->lora_dropout, c->use_rslora };
+	mem_free(rank);
+	mem_free(scale);
+	return rc;
+}
+
+/* An adapter that goes on training keeps its own rank, alpha and targets. */
+static int continued_lora(struct trainer *t, const char *path, struct err *err)
+{
+	struct adapter a;
+
+	if (adapter_open(&a, path, &t->model.arch, err) < 0)
+		return -1;
+	if (config_is_set(t->c, "lora_rank") && t->c->lora_rank != a.r)
+		tool_note("lora_rank %ld is ignored: the adapter %s has rank %d", t->c->lora_rank,
+			  path, a.r);
+	t->info = (struct adapter_info){ t->c->model_name_or_path, a.r, a.alpha,
+					 (float)t->c->lora_dropout, a.rslora };
+	a.dropout = (float)t->c->lora_dropout;
+	if (adapter_to_lora(&a, &t->lora, t->dev, t->model.act, err) < 0) {
+		adapter_close(&a);
+		return -1;
+	}
+	adapter_close(&a);
+	return 0;
+}
+
+static int open_model(struct trainer *t, const char *merged, struct err *err)
+{
+	struct weight_hook hook = adapter_list_hook(&t->merged);
+	struct model_options o = { .act = t->c->bf16 ? DT_BF16 : DT_F32, .train = true };
+
+	if (source_open(&t->source, t->c->model_name_or_path, err) < 0)
+		return -1;
+	if (t->shard->info.vocab_size > (uint32_t)t->source.arch.vocab)
+		return err_set(err,
+			       "the shard's ids go up to %u, the model %s has %d; tokenize with "
+			       "the model's "
+			       "own tokenizer",
+			       t->shard->info.vocab_size - 1, t->c->model_name_or_path,
+			       t->source.arch.vocab);
+	if (adapter_list_open(&t->merged, merged, &t->source.arch, err) < 0)
+		return -1;
+	if (t->merged.n)
+		o.hook = &hook;
+	return model_open(&t->model, t->dev, &t->source, &o, err);
+}
+
+static int64_t longest_key(const struct example *e, const struct objective *o)
+{
+	struct batch_limits need = { 0 };
+
+	o->need(e, &need);
+	return need.max_k;
+}
+
+/* Capacities: the longest example, and as many tokens as a step holds up to MICRO_TOKENS. */
+static int find_limits(const struct trainer *t, struct batch_limits *l, struct err *err)
+{
+	uint64_t total = 0, step;
+
+	memset(l, 0, sizeof(*l));
+	for (size_t i = 0; i < t->shard->n; i++) {
+		const struct example *e = &t->shard->v[i];
+
+		if (longest_key(e, t->objective) > t->model.n_positions)
+			return err_set(err,
+				       "example %zu of the shard has %u tokens, the model has %d "
+				       "positions; "
+				       "tokenize with a smaller cutoff_len",
+				       i, e->n_ids, t->model.n_positions);
+		for (uint32_t k = 0; k < e->n_ids; k++)
+			if (e->ids[k] >= (uint32_t)t->model.arch.vocab)
+				return err_set(
+					err,
+					"example %zu of the shard holds id %u, the model has %d", i,
+					e->ids[k], t->model.arch.vocab);
+		if ((int)e->n_ids > l->tokens)
+			l->tokens = (int)e->n_ids;
+		total += e->n_ids;
+	}
+	step = (uint64_t)l->tokens * t->schedule.batch_size * t->schedule.accumulation;
+	if (step > total)
+		step = total;
+	if (step > MICRO_TOKENS)
+		step = MICRO_TOKENS;
+	if ((uint64_t)l->tokens < step)
+		l->tokens = (int)step;
+	l->segs = l->tokens;
+	l->ranges = 2 * l->tokens;
+	l->rows = l->tokens;
+	return 0;
+}
+
+/* Bytes that activations may take: the limit, or 60 % of memory, less what the weights take. */
+static size_t room(const struct trainer *t, const struct trainer_options *o)
+{
+	double all = o->memory_limit_gb > 0 ? o->memory_limit_gb * 1e9
+					    : 0.6 * (double)sysconf(_SC_PHYS_PAGES) *
+						      (double)sysconf(_SC_PAGE_SIZE);
+	double taken = (double)model_bytes(t->dev, &t->model.arch, t->model.act, true) +
+		       18.0 * (double)t->lora.n;
+
+	return all > taken ? (size_t)(all - taken) : 0;
+}
+
+static int open_pass(struct trainer *t, const struct trainer_options *o, struct err *err)
+{
+	struct pass_options po = { .train = true };
+
+	if (find_limits(t, &po.limits, err) < 0)
+		return -1;
+	for (int l = 0; l < t->model.arch.n_layers; l++) {
+		const struct lora_layer *y = &t->lora.layers[l];
+
+		po.lora_width = y->width > po.lora_width ? y->width : po.lora_width;
+		for (int g = 0; g < LORA_GROUPS; g++)
+			po.lora_rows = y->rows[g] > po.lora_rows ? y->rows[g] : po.lora_rows;
+	}
+	pass_plan(&t->pass, &t->model, &po);
+	if (pass_bytes(&t->pass) > room(t, o) && !t->c->disable_gradient_checkpointing)
+		po.recompute = true;
+	pass_plan(&t->pass, &t->model, &po);
+	if (pass_bytes(&t->pass) > room(t, o))
+		return err_set(
+			err,
+			"a micro-batch of %d tokens needs %.2f GB beside the weights, %.2f GB are "
+			"left; lower cutoff_len, or raise --memory-limit",
+			po.limits.tokens, (double)pass_bytes(&t->pass) / 1e9,
+			(double)room(t, o) / 1e9);
+	if (pass_open(&t->pass, &t->model, &po, err) < 0)
+		return -1;
+	batch_open(&t->batch, &po.limits);
+	t->placed = mem_new((size_t)po.limits.segs, sizeof(*t->placed));
+	t->logp = mem_new((size_t)po.limits.rows, sizeof(*t->logp));
+	t->coef = mem_new((size_t)po.limits.rows, sizeof(*t->coef));
+	t->order = mem_new(t->shard->n, sizeof(*t->order));
+	t->weights = mem_new(t->shard->n, sizeof(*t->weights));
+	t->order_epoch = -1;
+	t->norm = t->dev->ops->alloc(t->dev, sizeof(float), err);
+	return t->norm ? 0 : -1;
+}
+
+/* Reference log-probabilities of DPO, before the first step. */
+static int reference(struct trainer *t, const char *merged, struct err *err)
+{
+	const char *last;
+	char *ref_merged = all_but_last(t->c->ref_model_adapters, false, &last);
+	struct adapter a;
+	struct lora l;
+	int rc = -1;
+
+	t->reference = mem_new(2 * t->shard->n, sizeof(*t->reference));
+	if (!last) {
+		step_reference(t, NULL);
+		rc = 0;
+	} else if (strcmp(ref_merged, merged)) {
+		err_set(err,
+			"ref_model_adapters: the adapters before the last must be those merged "
+			"into the "
+			"policy ('%s'); merge them into a model with ft-merge first",
+			merged);
+	} else if (adapter_open(&a, last, &t->model.arch, err) == 0) {
+		rc = adapter_to_lora(&a, &l, t->dev, t->model.act, err);
+		adapter_close(&a);
+		if (rc == 0 && l.layers[0].width > t->pass.o.lora_width)
+			rc = err_set(err, "ref_model_adapters: rank larger than the policy's");
+		if (rc == 0)
+			step_reference(t, &l);
+		lora_close(&l);
+	}
+	mem_free(ref_merged);
+	return rc;
+}
+
+int trainer_open(struct trainer *t, const struct config *c, const struct objective *objective,
+		 const struct shard *shard, const struct trainer_options *o, struct err *err)
+{
+	const char *last;
+	char *merged = all_but_last(c->adapter_name_or_path, c->create_new_adapter, &last);
+	int rc = -1;
+
+	memset(t, 0, sizeof(*t));
+	t->c = c;
+	t->objective = objective;
+	t->shard = shard;
+	if (shard->info.stage != objective->stage) {
+		err_set(err, "the shard holds %s; tokenize with --stage %s",
+			shard->info.stage == SHARD_DPO ? "preference pairs" : "SFT examples",
+			objective->name);
+		goto out;
+	}
+	t->dev = ops_open(o->device, (int)o->threads, err);
+	if (!t->dev || schedule_open(&t->schedule, c, shard->n, err) < 0 ||
+	    open_model(t, merged, err) < 0)
+		goto out;
+	if ((last ? continued_lora(t, last, err) : new_lora(t, err)) < 0 ||
+	    open_pass(t, o, err) < 0 || lora_train(&t->lora, err) < 0)
+		goto out;
+	rc = objective->stage == SHARD_DPO ? reference(t, merged, err) : 0;
+out:
+	mem_free(merged);
+	if (rc < 0)
+		trainer_close(t);
+	return rc;
+}
+
+void trainer_close(struct trainer *t)
+{
+	if (t->dev)
+		t->dev->ops->free(t->dev, t->norm);
+	batch_close(&t->batch);
+	pass_close(&t->pass);
+	lora_close(&t->lora);
+	model_close(&t->model);
+	adapter_list_close(&t->merged);
+	source_close(&t->source);
+	if (t->dev)
+		t->dev->ops->close(t->dev);
+	mem_free(t->reference);
+	mem_free(t->order);
+	mem_free(t->placed);
+	mem_free(t->logp);
+	mem_free(t->coef);
+	mem_free(t->weights);
+	memset(t, 0, sizeof(*t));
+}
+
+static void plan_row(FILE *f, const char *name, size_t bytes)
+{
+	fprintf(f, "%-28s %10.2f MB\n", name, (double)bytes / 1e6);
+}
+
+void trainer_print_plan(const struct trainer *t, FILE *f)
+{
+	size_t weights = model_bytes(t->dev, &t->model.arch, t->model.act, true);
+	size_t adapter = t->lora.n * (t->lora.act == DT_F32 ? 4 : 6), optimizer = t->lora.n * 12;
+
+	fprintf(f, "micro-batch: %d tokens%s\n", t->pass.o.limits.tokens,
+		t->pass.o.recompute ? ", activations recomputed" : "");
+	plan_row(f, "weights", weights);
+	plan_row(f, "adapter", adapter);
+	plan_row(f, "optimizer and gradients", optimizer);
+	for (int i = 0; i < t->pass.n_plan; i++)
+		plan_row(f, t->pass.plan[i].name, t->pass.plan[i].bytes);
+	plan_row(f, "total", weights + adapter + optimizer + pass_bytes(&t->pass));
+}

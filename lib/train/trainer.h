@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A run in memory: model, adapter, data, buffers; and one optimizer step over it. SFT and DPO
+ * differ by an objective: how an example is packed, and what its log-probabilities cost.
+ */
+#ifndef TRAIN_TRAINER_H
+#define TRAIN_TRAINER_H
+
+#include "adapter/adapter.h"
+#include "config/config.h"
+#include "model/pass.h"
+#include "shard/shard.h"
+#include "train/schedule.h"
+
+struct trainer;
+
+/* An example within a packed micro-batch: its rows are [row, row + n_rows) of the batch. */
+struct placed {
+	uint32_t example;
+	float weight; /* of the example within the step (objective's own meaning) */
+	int row, n_rows;
+};
+
+/* Sums over a step; what they mean is the objective's. */
+struct metrics {
+	double loss;
+	double rewards_chosen, rewards_rejected, accuracy, logps_chosen, logps_rejected;
+	uint64_t n_tokens; /* of data, prompts of a pair counted once */
+};
+
+struct objective {
+	const char *name; /* "sft" */
+	enum shard_stage stage;
+	/* What the example asks of a batch. */
+	void (*need)(const struct example *e, struct batch_limits *sum);
+	/* Appends the example with its loss rows. */
+	void (*place)(struct batch *b, const struct example *e);
+	/* Weight of each example of a window, into w[0..n). */
+	void (*weigh)(const struct trainer *t, const struct step_window *win,
+		      const uint32_t *examples, float *w);
+	/* One example's rows: logp given, coef to fill in (loss = sum coef * -logp up to a constant),
+	 * metrics added to. */
+	void (*loss)(const struct trainer *t, const struct placed *p, const float *logp,
+		     float *coef, struct metrics *m);
+};
+
+extern const struct objective objective_sft, objective_dpo;
+
+struct trainer_options {
+	const char *device;
+	long threads;
+	double memory_limit_gb; /* 0: what the machine has */
+};
+
+struct trainer {
+	const struct config *c;
+	const struct objective *objective;
+	const struct shard *shard;
+	struct dev *dev;
+	struct source source;
+	struct adapter_list merged; /* adapters that were merged into the weights */
+	struct model model;
+	struct lora lora;
+	struct adapter_info info;
+	struct pass pass;
+	struct batch batch;
+	struct schedule schedule;
+	float *reference; /* DPO: log-probabilities (n, 2) of chosen, rejected */
+	/* room for one step */
+	uint32_t *order;
+	long order_epoch;
+	struct placed *placed;
+	int n_placed;
+	float *logp, *coef, *weights, *norm;
+	long step; /* optimizer steps done */
+};
+
+/* Opens everything and makes the plan; problems are errors before anything is trained. */
+int trainer_open(struct trainer *t, const struct config *c, const struct objective *objective,
+		 const struct shard *shard, const struct trainer_options *o, struct err *err);
+void trainer_close(struct trainer *t); /* fine on {0} */
+/* The plan as a table on f. */
+void trainer_print_plan(const struct trainer *t, FILE *f);
+/* One optimizer step: t->step grows. ERR_NUMERIC when loss or gradient is not finite. */
+int trainer_step(struct trainer *t, struct metrics *m, double *grad_norm, double *lr,
+		 struct err *err);
+/* Gradients of the next step into lora.grad without updating anything: for tests. */
+int trainer_gradients(struct trainer *t, struct metrics *m, struct err *err);
+
+#endif
