@@ -27,8 +27,8 @@ endif
 endif
 
 # Names of data sets as dataset_info.json has them, and their files.
-name = $(1:%=%$(if $(filter en,$(LANGUAGE)),_en))
-file = $(1:%=$(DATA)/soviet/$(LANGUAGE)/%.json)
+data_name = $(1:%=%$(if $(filter en,$(LANGUAGE)),_en))
+data_file = $(1:%=$(DATA)/soviet/$(LANGUAGE)/%.json)
 
 # Keys of a YAML that say nothing about tokens: a change of these leaves shards as they are. A key
 # that is not listed counts, so that a forgotten one costs time and not truth.
@@ -52,20 +52,20 @@ $(PIPELINES:%=pipelines/%/model): pipelines/%/model:
 		$($(BASE).member) $($(BASE).sha256) $($(BASE).license)
 
 $(PIPELINES:%=pipelines/%/validate): pipelines/%/validate: $(BIN)/ds-validate
-	@$(STAGE) validate-sft -i $(DATA)/dataset_info.json -i $(call file,$($*.sft)) -s $(RUN)/validate/sft.txt -- \
-		$(BIN)/ds-validate --stage sft --dataset-dir $(DATA) $(call name,$($*.sft))
-	@$(STAGE) validate-dpo -i $(DATA)/dataset_info.json -i $(call file,$($*.dpo)) -s $(RUN)/validate/dpo.txt -- \
-		$(BIN)/ds-validate --stage dpo --dataset-dir $(DATA) $(call name,$($*.dpo))
+	@$(STAGE) validate-sft -i $(DATA)/dataset_info.json -i $(call data_file,$($*.sft)) -s $(RUN)/validate/sft.txt -- \
+		$(BIN)/ds-validate --stage sft --dataset-dir $(DATA) $(call data_name,$($*.sft))
+	@$(STAGE) validate-dpo -i $(DATA)/dataset_info.json -i $(call data_file,$($*.dpo)) -s $(RUN)/validate/dpo.txt -- \
+		$(BIN)/ds-validate --stage dpo --dataset-dir $(DATA) $(call data_name,$($*.dpo))
 
 $(PIPELINES:%=pipelines/%/tokenize): pipelines/%/tokenize: pipelines/%/model pipelines/%/validate $(BIN)/ds-tokenize
 	@$(STAGE) tokenize-sft -i $(MODEL) -w '$(NO_TRAIN)' -i pipelines/$*/sft.yaml \
-		-i $(DATA)/dataset_info.json -i $(call file,$($*.sft)) -o $(RUN)/tokenize/sft.tok.zst -- \
+		-i $(DATA)/dataset_info.json -i $(call data_file,$($*.sft)) -o $(RUN)/tokenize/sft.tok.zst -- \
 		$(BIN)/ds-tokenize --tokenizer $(MODEL) -o $(RUN)/tokenize/sft.tok.zst pipelines/$*/sft.yaml \
-		dataset=$(call name,$($*.sft)) dataset_dir=$(DATA) template=$($(BASE).template)
+		dataset=$(call data_name,$($*.sft)) dataset_dir=$(DATA) template=$($(BASE).template)
 	@$(STAGE) tokenize-dpo -i $(MODEL) -w '$(NO_TRAIN)' -i pipelines/$*/dpo.yaml \
-		-i $(DATA)/dataset_info.json -i $(call file,$($*.dpo)) -o $(RUN)/tokenize/dpo.tok.zst -- \
+		-i $(DATA)/dataset_info.json -i $(call data_file,$($*.dpo)) -o $(RUN)/tokenize/dpo.tok.zst -- \
 		$(BIN)/ds-tokenize --tokenizer $(MODEL) -o $(RUN)/tokenize/dpo.tok.zst pipelines/$*/dpo.yaml \
-		dataset=$(call name,$($*.dpo)) dataset_dir=$(DATA) template=$($(BASE).template)
+		dataset=$(call data_name,$($*.dpo)) dataset_dir=$(DATA) template=$($(BASE).template)
 
 $(PIPELINES:%=pipelines/%/sft): pipelines/%/sft: pipelines/%/tokenize $(BIN)/ft-sft
 	@$(STAGE) sft -i $(MODEL) -i pipelines/$*/sft.yaml -i $(RUN)/tokenize/sft.tok.zst -o $(RUN)/sft -- \
@@ -84,13 +84,13 @@ $(PIPELINES:%=pipelines/%/merge): pipelines/%/merge: pipelines/%/dpo $(BIN)/ft-m
 
 # What SFT alone has learnt, on its own data; then everything, after DPO.
 $(PIPELINES:%=pipelines/%/eval): pipelines/%/eval: pipelines/%/merge $(BIN)/ft-eval
-	@$(STAGE) eval-sft -i $(MODEL) -i $(RUN)/sft -i $(DATA)/dataset_info.json -i $(call file,$($*.sft)) \
+	@$(STAGE) eval-sft -i $(MODEL) -i $(RUN)/sft -i $(DATA)/dataset_info.json -i $(call data_file,$($*.sft)) \
 		-s $(RUN)/eval/sft.txt -p -o $(RUN)/eval/sft.json -- \
-		$(BIN)/ft-eval -m $(MODEL) -a $(RUN)/sft --dataset $(call name,$($*.sft)) \
+		$(BIN)/ft-eval -m $(MODEL) -a $(RUN)/sft --dataset $(call data_name,$($*.sft)) \
 		--dataset-dir $(DATA) --json -o $(RUN)/eval/sft.json
-	@$(STAGE) eval-dpo -i $(MODEL) -i $(RUN)/dpo -i $(DATA)/dataset_info.json $(addprefix -i ,$(call file,$($*.eval))) \
+	@$(STAGE) eval-dpo -i $(MODEL) -i $(RUN)/dpo -i $(DATA)/dataset_info.json $(addprefix -i ,$(call data_file,$($*.eval))) \
 		-s $(RUN)/eval/dpo.txt -p -o $(RUN)/eval/dpo.json -- \
-		$(BIN)/ft-eval -m $(MODEL) -a $(RUN)/dpo $(addprefix --dataset ,$(call name,$($*.eval))) \
+		$(BIN)/ft-eval -m $(MODEL) -a $(RUN)/dpo $(addprefix --dataset ,$(call data_name,$($*.eval))) \
 		--dataset-dir $(DATA) --json -o $(RUN)/eval/dpo.json
 
 $(PIPELINES:%=pipelines/%/chat): pipelines/%/chat: pipelines/%/eval $(BIN)/ft-chat
