@@ -32,6 +32,8 @@ CFLAGS   := -std=c11 -g $(OPT) $(WARN) -fopenmp -ffp-contract=off -fno-math-errn
 LDFLAGS  := -fopenmp -Wl,--as-needed $(if $(filter 1,$(SANITIZE)),-fsanitize=address$(,)undefined)
 LDLIBS   := $(PKG_LIBS) $(if $(HAVE_DNNL),-ldnnl) -lm
 
+# kernels/cuda will be a shared object of its own, built where nvcc is. Another configuration at the
+# side: make test BUILD=build/plain HAVE_DNNL=
 LIB_SRC  := $(sort $(wildcard lib/*/*.c kernels/*.c kernels/ref/*.c kernels/cpu/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 ARCHIVE  := $(BUILD)/libanekdot.a
@@ -87,9 +89,6 @@ test: $(TOOL_BIN) $(TEST_BIN)	## run all tests; PATTERN=word: those whose path h
 
 bench: $(TOOL_BIN)	## run the benches: a JSON line a measure
 	@for b in $(BENCH_SH); do TEST_ROOT=$(CURDIR) BIN=$(CURDIR)/$(BIN) sh $$b || exit; done
-
-# For another configuration at the side: make BUILD=build/plain HAVE_DNNL=
-# A CUDA back end will be a shared object of its own (kernels/cuda), built where nvcc is.
 
 include pipelines/bases.mk $(sort $(wildcard pipelines/*/*.mk)) pipelines/stages.mk
 

@@ -120,10 +120,13 @@ interrupt()
 	tool=$(cut -d' ' -f1 "/proc/$driver/task/$driver/children" 2>/dev/null)
 }
 interrupt
+begin=$(date +%s)
 kill -TERM $driver
 code=0
 wait $driver || code=$?
 is $code 143 'SIGTERM to the driver ends it'
+[ $(($(date +%s) - begin)) -lt 10 ]
+ok $? 'at once'
 [ ! -e run/x ] && [ ! -e run/x.key ]
 ok $? 'with no output and no key'
 [ -z "$tool" ] || ! kill -0 "$tool" 2>/dev/null
