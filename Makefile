@@ -3,6 +3,7 @@ MAKEFLAGS += -r
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .SECONDARY:
+.DEFAULT_GOAL := all
 
 SANITIZE ?= 0
 CC       := $(if $(filter default undefined,$(origin CC)),gcc,$(CC))
@@ -11,20 +12,28 @@ BIN      := $(BUILD)/bin
 VERSION  := 0.1.0
 AR       := ar
 PYTHON   ?= python3
+PREFIX   ?= /usr/local
 
-# Libraries by their pkg-config names; dnnl has none and is looked for by its header.
-PKGS     := jansson libzstd yaml-0.1 libpcre2-8 libutf8proc libcrypto
-HAVE_DNNL := $(shell printf '\#include <dnnl.h>\n' | $(CC) -E - >/dev/null 2>&1 && echo 1)
+# Libraries by their pkg-config names; dnnl has none and is looked for by its header. What was found
+# stands in config.mk: PKG_CFLAGS, PKG_LIBS, HAVE_DNNL. It is an included makefile with a rule, so
+# make first installs what is missing, writes it, and starts over with the values.
+PKGS     := jansson libzstd yaml-0.1 libutf8proc libcrypto
+CONFIG   := $(BUILD)/config.mk
+GOALS    := $(or $(MAKECMDGOALS),all)
+ifneq ($(filter-out help deps lint fmt clean,$(GOALS)),)
+include $(CONFIG)
+endif
 
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
-OPT      := $(if $(filter 1,$(SANITIZE)),-O1 -fsanitize=address$(,)undefined -fno-omit-frame-pointer,-O2)
 ,        := ,
-CPPFLAGS := -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -Ilib -I. $(if $(HAVE_DNNL),-DHAVE_DNNL) \
-            $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+OPT      := $(if $(filter 1,$(SANITIZE)),-O1 -fsanitize=address$(,)undefined -fno-omit-frame-pointer,-O2)
+CPPFLAGS := -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -Ilib -I. $(if $(HAVE_DNNL),-DHAVE_DNNL) $(PKG_CFLAGS)
 CFLAGS   := -std=c11 -g $(OPT) $(WARN) -fopenmp -ffp-contract=off -fno-math-errno
-LDFLAGS  := -fopenmp $(if $(filter 1,$(SANITIZE)),-fsanitize=address$(,)undefined)
-LDLIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null) $(if $(HAVE_DNNL),-ldnnl) -lm
+LDFLAGS  := -fopenmp -Wl,--as-needed $(if $(filter 1,$(SANITIZE)),-fsanitize=address$(,)undefined)
+LDLIBS   := $(PKG_LIBS) $(if $(HAVE_DNNL),-ldnnl) -lm
 
+# kernels/cuda will be a shared object of its own, built where nvcc is. Another configuration at the
+# side: make test BUILD=build/plain HAVE_DNNL=
 LIB_SRC  := $(sort $(wildcard lib/*/*.c kernels/*.c kernels/ref/*.c kernels/cpu/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 ARCHIVE  := $(BUILD)/libanekdot.a
@@ -32,31 +41,79 @@ TOOLS    := $(patsubst tools/%.c,%,$(sort $(wildcard tools/*.c)))
 TOOL_BIN := $(TOOLS:%=$(BIN)/%)
 TEST_BIN := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/unit/*.c tests/ops/*.c tests/grad/*.c)))
 TEST_SH  := $(sort $(wildcard tests/cli/*.t tests/e2e/*.t tests/lint/*.t))
+BENCH_SH := $(sort $(wildcard tests/bench/*.sh))
+MAN      := $(sort $(wildcard tools/*.1 lib/*/*.5))
+C_FILES  := $(sort $(wildcard lib/*/*.[ch] kernels/*.[ch] kernels/*/*.[ch] tools/*.[ch] tests/*.[ch] tests/*/*.[ch]))
 
-.PHONY: all
-all: $(TOOL_BIN)	## build the tools into build/bin (the default)
+# Short lines unless V=1.
+run       = $(if $(filter 1,$(V)),,@printf '  %-3s %s\n' $(1);)
 
-$(BUILD)/%.o: %.c
+.PHONY: all test bench lint fmt deps install clean help FORCE
+all: $(TOOL_BIN)	## build the tools into build/bin (the default); V=1 shows the commands
+
+$(BUILD)/%.o: %.c $(CONFIG)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call run,CC $<)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(ARCHIVE): $(LIB_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call run,AR $@)$(AR) rcs $@ $^
 
 $(BIN)/%: $(BUILD)/tools/%.o $(ARCHIVE)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call run,LD $@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(ARCHIVE)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call run,LD $@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 -include $(LIB_OBJ:.o=.d) $(TOOLS:%=$(BUILD)/tools/%.d) $(TEST_BIN:=.d)
 
+# Asked at every call, but rewritten only when the answer changed; then objects are compiled anew.
+# `make -n` comes here too: it installs nothing.
+DRY_RUN  := $(if $(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),--dry-run)
+$(CONFIG): FORCE
+	@CC='$(CC)' BUILD='$(BUILD)' .ci/deps $(DRY_RUN) build $(if $(filter test,$(GOALS)),test)
+	@mkdir -p $(@D)
+	@{ echo '# Made by make: what this machine has.'; \
+	  echo '# $(VERSION) $(CC) $(OPT) $(WARN)'; \
+	  echo "PKG_CFLAGS := $$(pkg-config --cflags $(PKGS) 2>/dev/null)"; \
+	  echo "PKG_LIBS := $$(pkg-config --libs $(PKGS) 2>/dev/null)"; \
+	  echo "HAVE_DNNL := $$(printf '#include <dnnl.h>\n' | $(CC) -E - >/dev/null 2>&1 && echo 1)"; \
+	} >$@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
-
-.PHONY: test
-test: $(TOOL_BIN) $(TEST_BIN)	## run all tests; PATTERN=word runs those whose path holds it
+test: $(TOOL_BIN) $(TEST_BIN)	## run all tests; PATTERN=word: those whose path holds it; SANITIZE=1: under ASan and UBSan
 	@TEST_ROOT=$(CURDIR) BIN=$(CURDIR)/$(BIN) tests/run \
 		$(foreach p,$(if $(PATTERN),$(PATTERN),/),$(foreach t,$(TEST_BIN) $(TEST_SH),$(if $(findstring $(p),$(t)),$(t))))
+
+bench: $(TOOL_BIN)	## run the benches: a JSON line a measure
+	@for b in $(BENCH_SH); do TEST_ROOT=$(CURDIR) BIN=$(CURDIR)/$(BIN) sh $$b || exit; done
+
+include pipelines/bases.mk $(sort $(wildcard pipelines/*/*.mk)) pipelines/stages.mk
+
+lint:	## layers, third-party headers, sizes, allocation; shellcheck; clang-format where it is
+	@.ci/deps lint
+	@tests/lint/lint $(C_FILES)
+
+fmt:	## format the C files in place
+	@.ci/deps fmt
+	clang-format -i $(C_FILES)
+
+deps:	## install what is missing (apt-get), or say what it is called
+	@CC='$(CC)' BUILD='$(BUILD)' .ci/deps $(DRY_RUN) build test
+
+install: $(TOOL_BIN)	## copy tools and pages below DESTDIR and PREFIX (/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5
+	$(if $(TOOL_BIN),install -m 755 $(TOOL_BIN) $(DESTDIR)$(PREFIX)/bin)
+	$(if $(filter %.1,$(MAN)),install -m 644 $(filter %.1,$(MAN)) $(DESTDIR)$(PREFIX)/share/man/man1)
+	$(if $(filter %.5,$(MAN)),install -m 644 $(filter %.5,$(MAN)) $(DESTDIR)$(PREFIX)/share/man/man5)
+
+clean:	## remove what was built; runs of pipelines and fetched models stay
+	rm -rf $(BUILD)/lib $(BUILD)/kernels $(BUILD)/tools $(BUILD)/tests $(BIN) $(ARCHIVE) $(CONFIG) $(BUILD)/sanitize
+
+help:	## this text
+	@echo 'Usage: make [TARGET] [BASE=$(BASE)] [SANITIZE=1] [V=1] [BUILD=folder]'
+	@awk '/^[a-z]+:.*\t## / { n = $$0; sub(/:.*/, "", n); sub(/.*\t## /, ""); printf "  %-24s %s\n", n, $$0 } \
+		/^## / { n = $$2; sub(/:$$/, "", n); sub(/^## [^ ]* /, ""); printf "  %-24s %s\n", n, $$0 }' \
+		Makefile pipelines/stages.mk
