@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a name to a data set: dataset_info.json, or a file whose first record tells its shape. */
+#include "data/dataset.h"
+
+#include "base/file.h"
+#include "data/reader.h"
+#include "data/turns.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct columns default_columns = {
+	.prompt = "instruction",
+	.query = "input",
+	.response = "output",
+	.messages = "conversations",
+};
+
+static const struct tags default_tags = {
+	.role = "from",
+	.content = "value",
+	.user = "human",
+	.assistant = "gpt",
+	.observation = "observation",
+	.function = "function_call",
+	.system = "system",
+};
+
+static const struct tags openai_tags = {
+	.role = "role",
+	.content = "content",
+	.user = "user",
+	.assistant = "assistant",
+	.observation = "tool",
+	.function = "function",
+	.system = "system",
+};
+
+/* What an entry is looked at with. */
+struct entry {
+	struct dataset *d;
+	const char *name;
+	const json_t *json;
+	struct err *err;
+};
+
+__attribute__((format(printf, 4, 5))) static int faulty(struct dataset_fault *f, enum rule_id rule,
+							struct err *err, const char *fmt, ...)
+{
+	va_list ap;
+
+	f->rule = rule;
+	va_start(ap, fmt);
+	err->kind = ERR_INPUT;
+	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+/* "/where/we/are/path": what a message must show when a relative path was not found. */
+static char *absolute(const char *path)
+{
+	char *cwd, *real = realpath(path, NULL), *s;
+
+	if (real)
+		return real;
+	if (path[0] == '/' || !(cwd = getcwd(NULL, 0)))
+		return mem_strdup(path);
+	s = path_join(cwd, path);
+	free(cwd);
+	return s;
+}
+
+/* Edit distance (Levenshtein), for names of sane length. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t row[65], na = strlen(a), nb = strlen(b);
+
+	if (na > 64 || nb > 64)
+		return SIZE_MAX;
+	for (size_t j = 0; j <= nb; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= na; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= nb; j++) {
+			size_t best = diagonal + (a[i - 1] != b[j - 1]);
+
+			diagonal = row[j];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+		}
+	}
+	return row[nb];
+}
+
+static int not_registered(struct dataset_fault *f, const char *name, const json_t *info,
+			  const char *path, struct err *err)
+{
+	struct buf names = { 0 };
+	const char *key, *nearest = NULL;
+	size_t best = SIZE_MAX;
+	char *full = absolute(path);
+	json_t *value;
+
+	json_object_foreach((json_t *)info, key, value)
+	{
+		size_t n = distance(name, key);
+
+		if (n < best) {
+			best = n;
+			nearest = key;
+		}
+		if (names.n < 500)
+			buf_printf(&names, "%s%s", names.n ? ", " : "", key);
+		else if (names.p[names.n - 1] != '.')
+			buf_str(&names, ", ...");
+	}
+	faulty(f, RULE_DATASET_NOT_REGISTERED, err,
+	       "data set \"%.100s\" is not registered%s%.100s%s; known names: %s (looked in "
+	       "%.300s)",
+	       name, nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+	       nearest ? "\"?" : "", names.n ? names.p : "none", full);
+	buf_free(&names);
+	free(full);
+	return -1;
+}
+
+/* A string member of an entry; "" and null count as not given. */
+static int entry_string(const struct entry *n, const json_t *obj, const char *key, const char **v)
+{
+	const json_t *s = column_value(obj, key);
+
+	*v = NULL;
+	if (s && !json_is_string(s))
+		return err_set(n->err, "data set \"%s\": \"%s\" is not a string", n->name, key);
+	if (s && json_string_length(s))
+		*v = arena_strndup(&n->d->arena, json_string_value(s), json_string_length(s));
+	return 0;
+}
+
+struct member {
+	const char *key;
+	const char **v;
+};
+
+/* Set all members from obj, those that it does not name to NULL; a key not listed is an error. */
+static int entry_members(const struct entry *n, const char *what, const json_t *obj,
+			 const struct member *m, size_t count)
+{
+	const char *key;
+	json_t *value;
+
+	if (!json_is_object(obj))
+		return err_set(n->err, "data set \"%s\": \"%s\" is not an object", n->name, what);
+	json_object_foreach((json_t *)obj, key, value)
+	{
+		static const char *const media[] = { "images", "videos", "audios", "kto_tag" };
+		size_t i = 0, j = 0;
+
+		while (i < count && strcmp(m[i].key, key))
+			i++;
+		while (j < 4 && strcmp(media[j], key))
+			j++;
+		if (i == count && j < 4)
+			return err_set(n->err, "data set \"%s\": %s are not supported", n->name,
+				       key);
+		if (i == count)
+			return err_set(n->err, "data set \"%s\": %s has no \"%.60s\"", n->name,
+				       what, key);
+	}
+	for (size_t i = 0; i < count; i++)
+		if (entry_string(n, obj, m[i].key, m[i].v) < 0)
+			return -1;
+	return 0;
+}
+
+/* The rule: a `columns` that is there decides about all of them. */
+static int entry_columns(const struct entry *n)
+{
+	struct columns *c = &n->d->columns;
+	const json_t *obj = column_value(n->json, "columns");
+	const struct member m[] = {
+		{ "prompt", &c->prompt },     { "query", &c->query },
+		{ "response", &c->response }, { "history", &c->history },
+		{ "messages", &c->messages }, { "system", &c->system },
+		{ "tools", &c->tools },       { "chosen", &c->chosen },
+		{ "rejected", &c->rejected },
+	};
+
+	*c = default_columns;
+	if (n->d->formatting == FMT_OPENAI)
+		c->messages = "messages";
+	n->d->columns_given = obj != NULL;
+	return obj ? entry_members(n, "columns", obj, m, sizeof(m) / sizeof(m[0])) : 0;
+}
+
+static int entry_tags(const struct entry *n)
+{
+	struct tags *g = &n->d->tags;
+	const json_t *obj = column_value(n->json, "tags");
+	const struct member m[] = {
+		{ "role_tag", &g->role },
+		{ "content_tag", &g->content },
+		{ "user_tag", &g->user },
+		{ "assistant_tag", &g->assistant },
+		{ "observation_tag", &g->observation },
+		{ "function_tag", &g->function },
+		{ "system_tag", &g->system },
+	};
+
+	*g = n->d->formatting == FMT_OPENAI ? openai_tags : default_tags;
+	if (!obj || n->d->formatting == FMT_ALPACA)
+		return 0;
+	if (entry_members(n, "tags", obj, m, sizeof(m) / sizeof(m[0])) < 0)
+		return -1;
+	if (!g->role || !g->content || !g->user || !g->assistant)
+		return err_set(n->err,
+			       "data set \"%s\": tags need role_tag, content_tag, user_tag and "
+			       "assistant_tag: what tags does not name is none",
+			       n->name);
+	return 0;
+}
+
+/* Keys that would change what is read and that we do not follow. */
+static int entry_refuse(const struct entry *n)
+{
+	static const char *const sources[] = { "hf_hub_url", "ms_hub_url", "om_hub_url",
+					       "script_url", "cloud_file_name" };
+	static const char *const others[] = { "subset", "folder", "num_samples" };
+	const char *split;
+
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
+		if (column_value(n->json, sources[i]))
+			return err_set(
+				n->err,
+				"data set \"%s\": \"%s\" is not supported; fetch the file and "
+				"name it with \"file_name\"",
+				n->name, sources[i]);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (column_value(n->json, others[i]))
+			return err_set(n->err, "data set \"%s\": \"%s\" is not supported%s",
+				       n->name, others[i],
+				       i == 2 ? "; max_samples takes the first ones" : "");
+	if (entry_string(n, n->json, "split", &split) < 0)
+		return -1;
+	if (split && strcmp(split, "train"))
+		return err_set(n->err, "data set \"%s\": \"split\" can only be \"train\"", n->name);
+	return 0;
+}
+
+static int entry_shape(const struct entry *n)
+{
+	const json_t *ranking = column_value(n->json, "ranking");
+	const char *formatting;
+	struct dataset *d = n->d;
+
+	if (entry_string(n, n->json, "formatting", &formatting) < 0)
+		return -1;
+	if (!formatting || !strcmp(formatting, "alpaca"))
+		d->formatting = FMT_ALPACA;
+	else if (!strcmp(formatting, "sharegpt"))
+		d->formatting = FMT_SHAREGPT;
+	else if (!strcmp(formatting, "openai"))
+		d->formatting = FMT_OPENAI;
+	else
+		return err_set(n->err,
+			       "data set \"%s\": formatting \"%.40s\" is not alpaca, sharegpt or "
+			       "openai",
+			       n->name, formatting);
+	if (ranking && !json_is_boolean(ranking))
+		return err_set(n->err, "data set \"%s\": \"ranking\" is not true or false",
+			       n->name);
+	d->ranking = json_is_true(ranking);
+	if (entry_columns(n) < 0 || entry_tags(n) < 0)
+		return -1;
+	if (d->ranking && (!d->columns.chosen || !d->columns.rejected))
+		return err_set(n->err,
+			       "data set \"%s\": \"ranking\": true needs \"columns\" that name "
+			       "\"chosen\" and \"rejected\"",
+			       n->name);
+	return 0;
+}
+
+static int read_entry(const struct entry *n, const char *dataset_dir)
+{
+	const char *file;
+	char *path;
+
+	if (!json_is_object(n->json))
+		return err_set(n->err, "data set \"%s\": its entry is not an object", n->name);
+	if (entry_refuse(n) < 0 || entry_string(n, n->json, "file_name", &file) < 0)
+		return -1;
+	if (!file)
+		return err_set(n->err, "data set \"%s\": no \"file_name\"", n->name);
+	if (entry_shape(n) < 0)
+		return -1;
+	path = file[0] == '/' ? mem_strdup(file) : path_join(dataset_dir, file);
+	n->d->path = arena_strndup(&n->d->arena, path, strlen(path));
+	n->d->detected = true;
+	mem_free(path);
+	return 0;
+}
+
+/* dataset_info.json as JSON with its text's places; 1 there, 0 no such file, -1 an error. */
+static int read_info(struct file *f, const char *path, struct dataset_fault *fault, json_t **info,
+		     struct err *err)
+{
+	json_error_t e;
+	size_t skip;
+
+	if (!file_exists(path))
+		return 0;
+	if (file_open(f, path, err) < 0)
+		return -1;
+	skip = f->n >= 3 && !memcmp(f->p, "\xEF\xBB\xBF", 3) ? 3 : 0;
+	*info = json_loadb((const char *)f->p + skip, f->n - skip, JSON_REJECT_DUPLICATES, &e);
+	if (!*info) {
+		fault->line = e.line > 0 ? (size_t)e.line : 1;
+		fault->column = e.column > 0 ? (size_t)e.column : 1;
+		return faulty(fault,
+			      json_error_code(&e) == json_error_duplicate_key ? RULE_DUPLICATE_KEY
+									      : RULE_JSON_SYNTAX,
+			      err, "%s", e.text);
+	}
+	if (json_is_object(*info))
+		return 1;
+	return faulty(fault, RULE_WRONG_TYPE, err, "not an object of data sets");
+}
+
+/* The entry's place, for messages about it. */
+static void entry_place(const struct file *f, const char *name, struct dataset_fault *fault)
+{
+	struct element e = { .p = (const char *)f->p, .n = f->n, .line = 1, .column = 1 };
+	size_t at;
+
+	element_find(&e, name, -1, NULL, &at);
+	element_place(&e, at, &fault->line, &fault->column);
+}
+
+/* 1: d is filled from the registry, 0: not there and it may be a path, -1: an error. */
+static int from_registry(struct dataset *d, const char *name, const char *dataset_dir,
+			 struct dataset_fault *fault, struct err *err)
+{
+	char *path = path_join(dataset_dir, "dataset_info.json"), *full = NULL;
+	struct file f = { 0 };
+	json_t *info = NULL;
+	int rc;
+
+	snprintf(fault->file, sizeof(fault->file), "%s", path);
+	rc = read_info(&f, path, fault, &info, err);
+	if (rc > 0 && json_object_get(info, name)) {
+		struct entry n = { d, name, json_object_get(info, name), err };
+
+		entry_place(&f, name, fault);
+		fault->rule = RULE_WRONG_TYPE;
+		rc = read_entry(&n, dataset_dir) < 0 ? -1 : 1;
+	} else if (rc >= 0 && file_exists(name) && !file_is_dir(name)) {
+		rc = 0;
+	} else if (rc > 0) {
+		rc = not_registered(fault, name, info, path, err);
+	} else if (rc == 0) {
+		full = absolute(path);
+		rc = faulty(fault, RULE_DATASET_NOT_REGISTERED, err,
+			    "data set \"%.100s\" is not registered: there is no %.300s; give "
+			    "--dataset-dir, or the path of a .json or .jsonl file",
+			    name, full);
+		free(full);
+	}
+	json_decref(info);
+	file_close(&f);
+	mem_free(path);
+	return rc;
+}
+
+static bool is_path(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	return !strcmp(name, "-") || strchr(name, '/') ||
+	       (dot && (!strcmp(dot, ".json") || !strcmp(dot, ".jsonl")));
+}
+
+void dataset_detect(struct dataset *d, const struct json_t *obj)
+{
+	const json_t *list = json_object_get(obj, "messages"), *first;
+	struct columns *c = &d->columns;
+
+	*c = default_columns;
+	d->tags = default_tags;
+	d->detected = true;
+	c->system = "system";
+	c->tools = "tools";
+	c->history = "history";
+	d->ranking = json_object_get(obj, "chosen") && json_object_get(obj, "rejected");
+	if (d->ranking) {
+		c->chosen = "chosen";
+		c->rejected = "rejected";
+	}
+	if (!list && !(list = json_object_get(obj, "conversations"))) {
+		d->formatting = FMT_ALPACA;
+		c->messages = NULL;
+		if (d->ranking)
+			c->response = NULL;
+		if (!json_object_get(obj, "instruction") && json_object_get(obj, "prompt"))
+			c->prompt = "prompt";
+		if (!json_object_get(obj, "output") && json_object_get(obj, "response"))
+			c->response = "response";
+		return;
+	}
+	c->prompt = c->query = c->response = c->history = NULL;
+	c->messages = json_object_get(obj, "messages") ? "messages" : "conversations";
+	first = json_array_get(list, 0);
+	d->formatting = json_object_get(first, "role") ? FMT_OPENAI : FMT_SHAREGPT;
+	if (d->formatting == FMT_OPENAI)
+		d->tags = openai_tags;
+}
+
+/* Open the file; look at the first record of one whose shape nobody told. */
+static int open_file(struct dataset *d, struct dataset_fault *fault, struct err *err)
+{
+	struct element e;
+	json_t *json;
+	int rc;
+
+	errno = 0;
+	d->first = reader_open(d->path, err);
+	if (!d->first) {
+		bool missing = errno == ENOENT;
+		char *full = absolute(d->path);
+
+		if (missing)
+			faulty(fault, RULE_FILE_NOT_FOUND, err, "no such file: %.800s", full);
+		free(full);
+		return -1;
+	}
+	if (d->detected)
+		return 0;
+	rc = reader_next(d->first, &e, err);
+	if (rc <= 0)
+		return rc;
+	reader_again(d->first);
+	json = e.fault[0] ? NULL : json_loadb(e.p, e.n, 0, NULL);
+	if (json_is_object(json))
+		dataset_detect(d, json);
+	json_decref(json);
+	return 0;
+}
+
+int dataset_find(struct dataset *d, const char *name, const char *dataset_dir,
+		 struct dataset_fault *fault, struct err *err)
+{
+	int rc = 0;
+
+	*d = (struct dataset){ .columns = default_columns, .tags = default_tags };
+	*fault = (struct dataset_fault){ .rule = RULE_COUNT, .line = 1, .column = 1 };
+	d->name = arena_strndup(&d->arena, name, strlen(name));
+	d->path = d->name;
+	if (!is_path(name))
+		rc = from_registry(d, name, dataset_dir, fault, err);
+	if (rc < 0)
+		return -1;
+	if (rc == 0)
+		snprintf(fault->file, sizeof(fault->file), "%s", dataset_label(d));
+	fault->rule = RULE_COUNT;
+	return open_file(d, fault, err);
+}
+
+int dataset_open(struct dataset *d, const char *name, const char *dataset_dir, struct err *err)
+{
+	struct dataset_fault f;
+
+	if (dataset_find(d, name, dataset_dir, &f, err) == 0)
+		return 0;
+	if (f.rule != RULE_COUNT)
+		err_wrap(err, "%s:%zu:%zu", f.file, f.line, f.column);
+	return -1;
+}
+
+void dataset_close(struct dataset *d)
+{
+	reader_close(d->first);
+	arena_free(&d->arena);
+	*d = (struct dataset){ 0 };
+}
+
+const char *dataset_label(const struct dataset *d)
+{
+	return strcmp(d->path, "-") ? d->path : "<stdin>";
+}
+
+int dataset_fits(const struct dataset *d, bool want_ranking, struct err *err)
+{
+	if (d->ranking == want_ranking)
+		return 0;
+	if (want_ranking)
+		return err_set(err,
+			       "stage dpo needs preference data, and \"%s\" is not; if its records "
+			       "have chosen and rejected answers, say \"ranking\": true in "
+			       "dataset_info.json and map the columns",
+			       d->name);
+	return err_set(err,
+		       "stage sft cannot take preference data (\"%s\" ranks answers); use "
+		       "stage dpo, or remove \"ranking\"",
+		       d->name);
+}
