@@ -164,6 +164,17 @@ static void note_columns(struct check *c)
 	}
 }
 
+bool column_used(const struct check *c, const char *key)
+{
+	for (size_t i = 0; i < N_COLUMNS; i++) {
+		const char *column = column_at(&c->d.columns, i, NULL);
+
+		if (column && !strcmp(column, key))
+			return true;
+	}
+	return false;
+}
+
 static bool never_seen(const struct check *c, const char *column)
 {
 	for (size_t i = 0; column && i < N_COLUMNS; i++) {

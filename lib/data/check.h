@@ -33,8 +33,10 @@ void check_report(struct check *c, enum rule_id rule, size_t at, const char *fmt
 	__attribute__((format(printf, 4, 5)));
 /* Byte where something stands. */
 size_t check_at(const struct check *c, struct where where);
-/* The i-th of all columns, NULL when it is not mapped; *is_last ends the count. */
-const char *column_at(const struct columns *c, size_t i, const char **name);
 enum { N_COLUMNS = 9 };
+/* The i-th of all columns, NULL when it is not mapped; *name (may be NULL): what it is called. */
+const char *column_at(const struct columns *c, size_t i, const char **name);
+/* Whether a column is mapped to this key. */
+bool column_used(const struct check *c, const char *key);
 
 #endif

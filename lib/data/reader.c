@@ -393,8 +393,8 @@ static int next_in_array(struct reader *r, struct element *e, struct err *err)
 
 		e->line = r->line;
 		e->column = r->column;
-		if (rc < 0)
-			return -1;
+		if (rc < 0 || (rc == 0 && r->mode == MODE_AFTER))
+			return rc;
 		if (rc == 0) {
 			r->mode = MODE_DONE;
 			return between(r, e, 0, "the file ends before the array is closed by ']'");
@@ -413,9 +413,6 @@ static int next_in_array(struct reader *r, struct element *e, struct err *err)
 			if (r->comma)
 				return between(r, e, 1, "',' after the last record");
 			consume(r, 1);
-			rc = next_char(r, &c, err);
-			if (rc <= 0)
-				return rc;
 		} else if (r->element && !r->comma && c != '}') {
 			r->comma = true;
 			return between(r, e, 0, "',' missing between two records");

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const struct columns default_columns = {
 	.prompt = "instruction",
@@ -64,14 +63,11 @@ __attribute__((format(printf, 4, 5))) static int faulty(struct dataset_fault *f,
 /* "/where/we/are/path": what a message must show when a relative path was not found. */
 static char *absolute(const char *path)
 {
-	char *cwd, *real = realpath(path, NULL), *s;
+	char *dir = path_dir(path), *real = realpath(dir, NULL);
+	char *s = real ? path_join(real, path_base(path)) : mem_strdup(path);
 
-	if (real)
-		return real;
-	if (path[0] == '/' || !(cwd = getcwd(NULL, 0)))
-		return mem_strdup(path);
-	s = path_join(cwd, path);
-	free(cwd);
+	free(real);
+	mem_free(dir);
 	return s;
 }
 
@@ -125,12 +121,11 @@ static int not_registered(struct dataset_fault *f, const char *name, const json_
 			buf_str(&names, ", ...");
 	}
 	faulty(f, RULE_DATASET_NOT_REGISTERED, err,
-	       "data set \"%.100s\" is not registered%s%.100s%s; known names: %s (looked in "
-	       "%.300s)",
-	       name, nearest ? "; did you mean \"" : "", nearest ? nearest : "",
-	       nearest ? "\"?" : "", names.n ? names.p : "none", full);
+	       "data set \"%.100s\" is not registered%s%.100s%s; known names: %s; looked in %.300s",
+	       name, nearest ? "; the nearest name is \"" : "", nearest ? nearest : "",
+	       nearest ? "\"" : "", names.n ? names.p : "none", full);
 	buf_free(&names);
-	free(full);
+	mem_free(full);
 	return -1;
 }
 
@@ -373,7 +368,7 @@ static int from_registry(struct dataset *d, const char *name, const char *datase
 			    "data set \"%.100s\" is not registered: there is no %.300s; give "
 			    "--dataset-dir, or the path of a .json or .jsonl file",
 			    name, full);
-		free(full);
+		mem_free(full);
 	}
 	json_decref(info);
 	file_close(&f);
@@ -439,7 +434,7 @@ static int open_file(struct dataset *d, struct dataset_fault *fault, struct err 
 
 		if (missing)
 			faulty(fault, RULE_FILE_NOT_FOUND, err, "no such file: %.800s", full);
-		free(full);
+		mem_free(full);
 		return -1;
 	}
 	if (d->detected)

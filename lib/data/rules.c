@@ -154,17 +154,6 @@ static void special_token_text(struct check *c)
 		}
 }
 
-static bool is_mapped(const struct check *c, const char *key)
-{
-	for (size_t i = 0; i < N_COLUMNS; i++) {
-		const char *column = column_at(&c->d.columns, i, NULL);
-
-		if (column && !strcmp(column, key))
-			return true;
-	}
-	return false;
-}
-
 /* Once for each name: it is the file's habit, not the record's. */
 static void unknown_field(struct check *c)
 {
@@ -175,7 +164,7 @@ static void unknown_field(struct check *c)
 	{
 		size_t i, at;
 
-		if (is_mapped(c, key))
+		if (column_used(c, key))
 			continue;
 		for (i = 0; i < c->n_known && strcmp(c->known[i], key); i++)
 			;
