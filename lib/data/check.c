@@ -192,9 +192,13 @@ static const char *wrapper_key(const struct check *c)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach((json_t *)c->json, key,
-			    value) if (json_is_object(json_array_get(value, 0)) &&
-				       !c->any) return key;
+	if (c->any)
+		return NULL;
+	json_object_foreach((json_t *)c->json, key, value)
+	{
+		if (json_is_object(json_array_get(value, 0)) && !column_used(c, key))
+			return key;
+	}
 	return NULL;
 }
 

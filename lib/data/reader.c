@@ -27,6 +27,7 @@ struct reader {
 	enum mode mode;
 	bool eof, bom, again, taken;
 	bool comma; /* array: a ',' stands before */
+	bool cut; /* array: the element before was cut short, a ',' may be inside or behind it */
 	bool element; /* array: an element stands before */
 	bool one_a_line; /* lines: a record ended on the line it began on */
 	struct element last;
@@ -311,7 +312,7 @@ static int scan_container(struct reader *r, struct element *e, struct err *err)
 	while (!s.done && e->n > 1 && strchr(" \t\r\n", e->p[e->n - 1]))
 		e->n--;
 	/* Its comma may have been swallowed with it: one fault is enough. */
-	r->comma = !s.done;
+	r->comma = r->cut = !s.done;
 	if (s.at_end) {
 		r->mode = MODE_DONE;
 		fault(e, RULE_JSON_SYNTAX, e->n, "the file ends in the middle of a record");
@@ -361,7 +362,7 @@ static int scan_other(struct reader *r, struct element *e, struct err *err)
 
 static int scan_element(struct reader *r, struct element *e, char c, struct err *err)
 {
-	r->comma = false;
+	r->comma = r->cut = false;
 	r->element = true;
 	e->is_record = true;
 	if (c == '{' || c == '[')
@@ -404,7 +405,7 @@ static int next_in_array(struct reader *r, struct element *e, struct err *err)
 			return between(r, e, 0, "text after the ']' that ends the array");
 		}
 		if (c == ',') {
-			if (!r->element || r->comma)
+			if ((!r->element || r->comma) && !r->cut)
 				return between(r, e, 1, "',' without a record before it");
 			r->comma = true;
 			consume(r, 1);
