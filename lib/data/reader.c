@@ -3,6 +3,8 @@
 
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "data/encoding.h"
+#include "data/scan.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -149,120 +151,6 @@ static int next_char(struct reader *r, char *c, struct err *err)
 	}
 }
 
-/* What is known about an element while its end is looked for. */
-struct scan {
-	size_t i; /* bytes looked at, from the window's pos */
-	size_t depth, deep_at; /* deep_at: where it became too deep, if too_deep */
-	uint64_t objects; /* bit d: container at depth d + 1 is an object */
-	char prev; /* last byte outside strings that is not white space */
-	bool string, escape, too_deep, too_long, done, at_end;
-};
-
-static bool inside_object(const struct scan *s)
-{
-	return s->depth > 0 && s->depth <= ELEMENT_DEPTH_MAX && (s->objects >> (s->depth - 1) & 1);
-}
-
-static void scan_open(struct scan *s, char c)
-{
-	uint64_t bit = s->depth < ELEMENT_DEPTH_MAX ? (uint64_t)1 << s->depth : 0;
-
-	s->objects = c == '{' ? s->objects | bit : s->objects & ~bit;
-	s->depth++;
-	if (s->depth > ELEMENT_DEPTH_MAX && !s->too_deep) {
-		s->too_deep = true;
-		s->deep_at = s->i;
-	}
-}
-
-/*
- * A closing bracket closes the innermost container of its kind. One that has no partner inside the
- * element belongs to what is around it: the element was cut short. Returns false then.
- */
-static bool scan_close(struct scan *s, char c)
-{
-	if (s->depth <= ELEMENT_DEPTH_MAX) {
-		size_t d = s->depth;
-
-		while (d > 0 && (s->objects >> (d - 1) & 1) != (c == '}'))
-			d--;
-		if (d == 0)
-			return false;
-		s->depth = d;
-	}
-	s->depth--;
-	s->done = s->depth == 0;
-	return true;
-}
-
-/* Bytes outside strings. Returns true when the element ends before this byte. */
-static bool scan_plain(struct reader *r, struct scan *s, char c)
-{
-	switch (c) {
-	case '"':
-		s->string = true;
-		break;
-	case '{':
-		/* Inside an object only a value may open; else a new record begins here. */
-		if (inside_object(s) && s->prev != ':')
-			return true;
-		scan_open(s, c);
-		break;
-	case '[':
-		scan_open(s, c);
-		break;
-	case ']':
-	case '}':
-		if (!scan_close(s, c) && r->mode == MODE_ARRAY)
-			return true;
-		break;
-	case '\n':
-		return r->mode == MODE_LINES && r->one_a_line;
-	case ' ':
-	case '\t':
-	case '\r':
-		return false;
-	}
-	s->prev = c;
-	return false;
-}
-
-/*
- * Look at what the window holds. A line feed ends a string (JSON allows none inside), so one missing
- * quote does not turn the rest of the file inside out; the parser will name the fault.
- */
-static bool scan_window(struct reader *r, struct scan *s)
-{
-	const char *p = r->buf + r->pos;
-	size_t n = r->n - r->pos;
-
-	while (s->i < n) {
-		char c = p[s->i];
-
-		if (s->string) {
-			if (s->escape) {
-				s->escape = false;
-			} else if (c == '\\') {
-				s->escape = true;
-			} else if (c == '"') {
-				s->string = false;
-				s->prev = c;
-			}
-			if (c == '\n') {
-				s->string = s->escape = false;
-				s->prev = '"';
-				continue; /* look at it again, outside */
-			}
-		} else if (scan_plain(r, s, c)) {
-			return true;
-		}
-		s->i++;
-		if (s->done)
-			return true;
-	}
-	return false;
-}
-
 __attribute__((format(printf, 4, 5))) static void fault(struct element *e, enum rule_id rule,
 							size_t at, const char *fmt, ...)
 {
@@ -280,10 +168,12 @@ __attribute__((format(printf, 4, 5))) static void fault(struct element *e, enum 
 /* Find the end of the array or object at pos. */
 static int scan_container(struct reader *r, struct element *e, struct err *err)
 {
-	struct scan s = { 0 };
+	struct scan s = { .in_array = r->mode == MODE_ARRAY,
+			  .one_a_line = r->mode == MODE_LINES && r->one_a_line };
+	bool at_end = false;
 	int rc;
 
-	while (!scan_window(r, &s)) {
+	while (!scan_window(&s, r->buf + r->pos, r->n - r->pos)) {
 		if (s.i > ELEMENT_BYTES_MAX) {
 			if (!s.too_long)
 				memcpy(r->head, r->buf + r->pos, HEAD);
@@ -294,7 +184,7 @@ static int scan_container(struct reader *r, struct element *e, struct err *err)
 		rc = fill(r, err);
 		if (rc < 0)
 			return -1;
-		s.at_end = rc == 0;
+		at_end = rc == 0;
 		if (rc == 0)
 			break;
 	}
@@ -308,12 +198,12 @@ static int scan_container(struct reader *r, struct element *e, struct err *err)
 		      ELEMENT_BYTES_MAX >> 20);
 	if (s.too_deep)
 		fault(e, RULE_JSON_SYNTAX, s.deep_at < e->n ? s.deep_at : 0,
-		      "nested more than %d levels deep", ELEMENT_DEPTH_MAX);
+		      "nested more than %d levels deep", SCAN_DEPTH_MAX);
 	while (!s.done && e->n > 1 && strchr(" \t\r\n", e->p[e->n - 1]))
 		e->n--;
 	/* Its comma may have been swallowed with it: one fault is enough. */
 	r->comma = r->cut = !s.done;
-	if (s.at_end) {
+	if (at_end) {
 		r->mode = MODE_DONE;
 		fault(e, RULE_JSON_SYNTAX, e->n, "the file ends in the middle of a record");
 	}
@@ -439,15 +329,6 @@ static int next_in_lines(struct reader *r, struct element *e, struct err *err)
 	return scan_element(r, e, c, err);
 }
 
-static const char *utf16(const unsigned char *p, size_t n)
-{
-	if (n >= 2 && ((p[0] == 0xFF && p[1] == 0xFE) || (p[0] && !p[1])))
-		return "UTF-16 (little-endian)";
-	if (n >= 2 && ((p[0] == 0xFE && p[1] == 0xFF) || (!p[0] && p[1])))
-		return "UTF-16 (big-endian)";
-	return NULL;
-}
-
 /* The first bytes: encoding, byte order mark, array or lines. */
 static int start(struct reader *r, struct element *e, struct err *err)
 {
@@ -459,7 +340,7 @@ static int start(struct reader *r, struct element *e, struct err *err)
 		;
 	if (rc < 0)
 		return -1;
-	name = utf16((const unsigned char *)r->buf, r->n);
+	name = encoding_utf16((const unsigned char *)r->buf, r->n);
 	if (name) {
 		fault(e, RULE_ENCODING, 0, "the file is %s", name);
 		r->mode = MODE_DONE;
@@ -485,26 +366,6 @@ static int start(struct reader *r, struct element *e, struct err *err)
 	return rc;
 }
 
-/* Text whose every byte above 127 belongs to a two-byte GBK character, most of them common ones. */
-static bool looks_gbk(const unsigned char *p, size_t n)
-{
-	size_t pairs = 0, common = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (p[i] < 0x80)
-			continue;
-		if (i + 1 == n)
-			break;
-		if (p[i] == 0x80 || p[i] == 0xFF || p[i + 1] < 0x40 || p[i + 1] == 0x7F ||
-		    p[i + 1] == 0xFF)
-			return false;
-		pairs++;
-		common += p[i] >= 0xA1 && p[i] <= 0xF7 && p[i + 1] >= 0xA1;
-		i++;
-	}
-	return pairs >= 2 && common * 2 >= pairs;
-}
-
 /* An encoding fault goes before all others: they follow from it. */
 static void check_encoding(struct reader *r, struct element *e)
 {
@@ -516,7 +377,7 @@ static void check_encoding(struct reader *r, struct element *e)
 	if (at == e->n || (cut && e->n - at < 4))
 		return;
 	e->fault[0] = 0;
-	if (looks_gbk((const unsigned char *)e->p, e->n)) {
+	if (encoding_is_gbk((const unsigned char *)e->p, e->n)) {
 		fault(e, RULE_ENCODING, at, "the file is GBK (or GB18030), from byte offset %llu",
 		      (unsigned long long)(e->offset + at));
 		r->mode = MODE_DONE;

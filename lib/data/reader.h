@@ -15,10 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum {
-	ELEMENT_DEPTH_MAX = 64,
-	ELEMENT_BYTES_MAX = 64 << 20,
-};
+enum { ELEMENT_BYTES_MAX = 64 << 20 };
 
 /*
  * One element, or one thing that is wrong between elements (is_record false). Lines and columns
