@@ -202,7 +202,8 @@ static int entry_shape(const struct entry *n)
 int entry_read(struct dataset *d, const json_t *json, const char *dataset_dir, struct err *err)
 {
 	const struct entry entry = { d, d->name, json, err }, *n = &entry;
-	const char *file;
+	static const char *const foreign[] = { ".csv", ".parquet", ".arrow", ".txt" };
+	const char *file, *dot;
 	char *path;
 
 	if (!json_is_object(n->json))
@@ -211,6 +212,13 @@ int entry_read(struct dataset *d, const json_t *json, const char *dataset_dir, s
 		return -1;
 	if (!file)
 		return err_set(n->err, "data set \"%s\": no \"file_name\"", n->name);
+	dot = strrchr(file, '.');
+	for (size_t i = 0; dot && i < sizeof(foreign) / sizeof(foreign[0]); i++)
+		if (!strcmp(dot, foreign[i]))
+			return err_set(n->err,
+				       "data set \"%s\": %s files are not read, only .json and "
+				       ".jsonl",
+				       n->name, dot);
 	if (entry_shape(n) < 0)
 		return -1;
 	path = file[0] == '/' ? mem_strdup(file) : path_join(dataset_dir, file);
