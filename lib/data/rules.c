@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "data/rules.h"
+
+#include "data/check.h"
+
+#include <jansson.h>
+#include <string.h>
+
+static void empty_turns(struct check *c, enum rule_id rule, bool user, const char *what)
+{
+	for (size_t i = 0; i < c->turns.n; i++) {
+		const struct turn *t = &c->turns.v[i];
+
+		if (user != (t->role == ROLE_USER) || (!user && t->role != ROLE_ASSISTANT) ||
+		    !text_blank(t->text, t->n))
+			continue;
+		check_report(c, rule, check_at(c, t->where), "%s is empty", what);
+		return;
+	}
+}
+
+static void empty_instruction(struct check *c)
+{
+	if (c->turns_ok)
+		empty_turns(c, RULE_EMPTY_INSTRUCTION, true, "what the user says");
+}
+
+static void empty_output(struct check *c)
+{
+	const struct turns *t = &c->turns;
+
+	if (!c->turns_ok)
+		return;
+	empty_turns(c, RULE_EMPTY_OUTPUT, false, "the answer");
+	if (!c->d.ranking)
+		return;
+	if (text_blank(t->chosen.text, t->chosen.n))
+		check_report(c, RULE_EMPTY_OUTPUT, check_at(c, t->chosen.where),
+			     "the chosen answer is empty");
+	if (text_blank(t->rejected.text, t->rejected.n))
+		check_report(c, RULE_EMPTY_OUTPUT, check_at(c, t->rejected.where),
+			     "the rejected answer is empty");
+}
+
+static void chosen_equals_rejected(struct check *c)
+{
+	const struct turn *a = &c->turns.chosen, *b = &c->turns.rejected;
+
+	if (c->turns_ok && c->d.ranking && a->n == b->n && !memcmp(a->text, b->text, a->n))
+		check_report(c, RULE_CHOSEN_EQUALS_REJECTED, check_at(c, b->where),
+			     "chosen and rejected are the same text");
+}
+
+static void unsupported_tools(struct check *c)
+{
+	const json_t *v = column_value(c->json, c->d.columns.tools);
+
+	if (v && (json_string_length(v) || json_array_size(v) || json_object_size(v)))
+		check_report(c, RULE_UNSUPPORTED_TOOLS,
+			     check_at(c, (struct where){ c->d.columns.tools, -1, NULL }),
+			     "tool descriptions cannot be trained on yet");
+}
+
+/* Every text of the record, one after the other; NULL at the end. */
+static const struct turn *text_at(const struct check *c, size_t i)
+{
+	const struct turns *t = &c->turns;
+
+	if (i < t->n)
+		return &t->v[i];
+	i -= t->n;
+	if (i < 3) {
+		static const struct turn none;
+		const struct turn *rest[] = { &t->system, &t->chosen, &t->rejected };
+
+		return rest[i]->text ? rest[i] : &none;
+	}
+	return NULL;
+}
+
+/* Where `text` stands in the record's source from `from` on; `from` when it is written otherwise. */
+static size_t source_at(const struct check *c, size_t from, const char *text, size_t n)
+{
+	const char *p = from < c->e->n ? memmem(c->e->p + from, c->e->n - from, text, n) : NULL;
+
+	return p ? (size_t)(p - c->e->p) : from;
+}
+
+static void control_character(struct check *c)
+{
+	const struct turn *t;
+
+	for (size_t i = 0; (t = text_at(c, i)); i++)
+		for (size_t j = 0; j < t->n; j++) {
+			unsigned char b = (unsigned char)t->text[j];
+
+			if ((b >= 0x20 && b != 0x7F) || b == '\n' || b == '\t' || b == '\r')
+				continue;
+			check_report(c, RULE_CONTROL_CHARACTER,
+				     source_at(c, check_at(c, t->where),
+					       b == 0x7F ? "\x7F"
+					       : b < 16  ? "\\u000"
+							 : "\\u001",
+					       b == 0x7F ? 1 : 5),
+				     "control character U+%04X in text", b);
+			return;
+		}
+}
+
+/* Bytes of a special token's text at s, 0 when there is none. */
+static size_t special_token(const char *s, size_t n)
+{
+	static const char *const fixed[] = {
+		"<s>",     "</s>",     "[INST]",          "[/INST]",
+		"<<SYS>>", "<</SYS>>", "<start_of_turn>", "<end_of_turn>"
+	};
+
+	if (n >= 5 && s[0] == '<' && s[1] == '|') {
+		for (size_t i = 2; i + 1 < n && i < 40; i++) {
+			if (s[i] == '|')
+				return i > 2 && s[i + 1] == '>' ? i + 2 : 0;
+			if (!strchr("abcdefghijklmnopqrstuvwxyz_0123456789", s[i]) || !s[i])
+				return 0;
+		}
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+		size_t len = strlen(fixed[i]);
+
+		if (n >= len && !memcmp(s, fixed[i], len))
+			return len;
+	}
+	return 0;
+}
+
+static void special_token_text(struct check *c)
+{
+	const struct turn *t;
+
+	for (size_t i = 0; (t = text_at(c, i)); i++)
+		for (size_t j = 0; j < t->n; j++) {
+			size_t len = t->text[j] == '<' || t->text[j] == '['
+					     ? special_token(t->text + j, t->n - j)
+					     : 0;
+
+			if (!len)
+				continue;
+			check_report(c, RULE_SPECIAL_TOKEN_TEXT,
+				     source_at(c, check_at(c, t->where), t->text + j, len),
+				     "\"%.*s\" in text looks like a special token; it will be "
+				     "trained on as plain text",
+				     (int)len, t->text + j);
+			return;
+		}
+}
+
+/* Once for each name: it is the file's habit, not the record's. */
+static void unknown_field(struct check *c)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)c->json, key, value)
+	{
+		size_t i, at;
+
+		if (column_used(c, key))
+			continue;
+		for (i = 0; i < c->n_known && strcmp(c->known[i], key); i++)
+			;
+		if (i < c->n_known || i == sizeof(c->known) / sizeof(c->known[0]))
+			continue;
+		c->known[c->n_known++] = arena_strndup(&c->arena, key, strlen(key));
+		element_find(c->e, key, -1, NULL, &at);
+		check_report(c, RULE_UNKNOWN_FIELD, at,
+			     "field \"%.80s\" is not used (said once a file)", key);
+	}
+}
+
+#define ERROR   SEVERITY_ERROR
+#define WARNING SEVERITY_WARNING
+
+const struct rule rules[RULE_COUNT] = {
+	[RULE_JSON_SYNTAX] = { "json-syntax", ERROR, "the text is not JSON",
+			       "correct it at the place shown", NULL },
+	[RULE_ENCODING] = { "encoding", ERROR, "the text is not UTF-8",
+			    "convert the file: iconv -f GB18030 -t UTF-8 (or -f UTF-16)", NULL },
+	[RULE_NOT_ARRAY_OF_OBJECTS] = { "not-array-of-objects", ERROR,
+					"the file is not an array (or lines) of objects",
+					"write one JSON object a record", NULL },
+	[RULE_NO_RECORDS] = { "no-records", ERROR, "the file holds no records",
+			      "check that this is the file you meant", NULL },
+	[RULE_MISSING_FIELD] = { "missing-field", ERROR, "a record lacks a field it needs",
+				 "add it, or map the column in dataset_info.json", NULL },
+	[RULE_WRONG_TYPE] = { "wrong-type", ERROR, "a field is not of the type it must have",
+			      "write text as a JSON string", NULL },
+	[RULE_EMPTY_INSTRUCTION] = { "empty-instruction", ERROR, "the user says nothing",
+				     "write what the user says, or remove the record",
+				     empty_instruction },
+	[RULE_EMPTY_OUTPUT] = { "empty-output", ERROR, "an answer is empty: it teaches silence",
+				"write the answer, or remove the record", empty_output },
+	[RULE_MALFORMED_HISTORY] = { "malformed-history", ERROR,
+				     "a conversation is not user and assistant in turn",
+				     "mend the order; history is a list of [user, assistant]",
+				     NULL },
+	[RULE_DUPLICATE_KEY] = { "duplicate-key", ERROR, "an object has the same key twice",
+				 "remove one", NULL },
+	[RULE_CHOSEN_EQUALS_REJECTED] = { "chosen-equals-rejected", ERROR,
+					  "both answers of a pair are the same",
+					  "write a rejected answer that is worse",
+					  chosen_equals_rejected },
+	[RULE_UNSUPPORTED_TOOLS] = { "unsupported-tools", ERROR, "a record describes tools",
+				     "remove the field or unmap the column", unsupported_tools },
+	[RULE_FILE_NOT_FOUND] = { "file-not-found", ERROR, "the data file is not there",
+				  "correct the path, or file_name in dataset_info.json", NULL },
+	[RULE_DATASET_NOT_REGISTERED] = { "dataset-not-registered", ERROR,
+					  "dataset_info.json has no such data set",
+					  "use a name it has, or give the file's path", NULL },
+	[RULE_UNKNOWN_COLUMN] = { "unknown-column", ERROR,
+				  "dataset_info.json maps a column that no record has",
+				  "correct the name under columns", NULL },
+	[RULE_STAGE_RANKING_MISMATCH] = { "stage-ranking-mismatch", ERROR,
+					  "the data does not fit the stage",
+					  "dpo takes preference data (\"ranking\": true), sft "
+					  "other",
+					  NULL },
+	[RULE_BOM] = { "bom", WARNING, "the file begins with a byte order mark",
+		       "save it as UTF-8 without BOM", NULL },
+	[RULE_CONTROL_CHARACTER] = { "control-character", WARNING, "text holds a control character",
+				     "remove it", control_character },
+	[RULE_SPECIAL_TOKEN_TEXT] = { "special-token-text", WARNING,
+				      "text holds the text of a special token",
+				      "remove it, unless the model should learn to write it",
+				      special_token_text },
+	[RULE_UNKNOWN_FIELD] = { "unknown-field", WARNING, "a field is not used",
+				 "map it in dataset_info.json, or remove it", unknown_field },
+};
+
+enum rule_id rule_find(const char *name)
+{
+	int i = 0;
+
+	while (i < RULE_COUNT && strcmp(rules[i].name, name))
+		i++;
+	return (enum rule_id)i;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The conversation of one JSON record in one shape, whichever formatting it came in: what the rules
+ * look at and what becomes a struct record. Text points into the JSON.
+ */
+#ifndef DATA_TURNS_H
+#define DATA_TURNS_H
+
+#include "data/dataset.h"
+#include "data/rules.h"
+
+/* Where in the record something stands: column, index in it (-1: none), member (NULL: none). */
+struct where {
+	const char *key;
+	long index;
+	const char *inner;
+};
+
+struct turn {
+	enum role role;
+	const char *text;
+	size_t n;
+	struct where where;
+};
+
+/* why: what is wrong, "" when all is well. */
+struct turns {
+	struct turn *v;
+	size_t n, cap;
+	struct turn system; /* text NULL: none */
+	struct turn chosen, rejected; /* if the data set ranks */
+	struct arena arena;
+	enum rule_id rule;
+	struct where where;
+	char why[320];
+};
+
+/* Always fills *t as far as it comes; turns_free it. Returns 0, or -1 with rule, where and why. */
+int turns_read(struct turns *t, const struct dataset *d, const struct json_t *obj);
+void turns_free(struct turns *t);
+
+/* The member if it is there and not null. column NULL: not mapped. */
+const struct json_t *column_value(const struct json_t *obj, const char *column);
+/* Text that is empty or white space. */
+bool text_blank(const char *s, size_t n);
+
+#endif
