@@ -75,6 +75,7 @@ void token_close(struct token *t)
 	for (size_t i = 0; i < t->n_added; i++)
 		mem_free(t->added[i].text);
 	mem_free(t->added);
+	trie_free(&t->all);
 	trie_free(&t->raw);
 	trie_free(&t->normalized);
 	buf_free(&t->pool);
@@ -231,43 +232,32 @@ int token_add_vocab(struct token *t, int64_t id, const char *key, size_t n, stru
 	return 0;
 }
 
-/* The id that Hugging Face tokenizers gives to an added token which is no vocabulary entry. */
-static uint32_t next_added_id(const struct token *t)
-{
-	uint32_t next = t->n_vocab;
-
-	for (size_t i = 0; i < t->n_added; i++)
-		if (t->added[i].id >= next)
-			next = t->added[i].id + 1;
-	return next;
-}
-
-int token_add_added(struct token *t, const struct added *a, struct err *err)
+int token_add_added(struct token *t, const struct added *a, uint32_t *id, struct err *err)
 {
 	struct shown q = token_show(a->text, a->len);
-	uint32_t id;
+	uint32_t at;
 
 	if (!a->len || a->len > TOKEN_MAX_ADDED_LEN)
 		return err_set(err, "added token \"%s\" has %zu bytes; 1 to %u will do", q.s,
 			       a->len, TOKEN_MAX_ADDED_LEN);
 	if (utf8_valid(a->text, a->len) != a->len)
 		return err_set(err, "added token \"%s\" is not valid UTF-8", q.s);
-	for (size_t i = 0; i < t->n_added; i++)
-		if (t->added[i].len == a->len && !memcmp(t->added[i].text, a->text, a->len))
-			return err_set(err, "added token \"%s\" stands twice", q.s);
-	id = token_find_key(t, a->text, a->len);
-	if (id == TOKEN_NONE) {
-		id = next_added_id(t);
-		if (id == a->id && new_entry(t, id, a->text, a->len, err) < 0)
+	if (trie_find(&t->all, a->text, a->len) >= 0)
+		return err_set(err, "added token \"%s\" stands twice", q.s);
+	at = token_find_key(t, a->text, a->len);
+	if (at == TOKEN_NONE) {
+		at = t->next_added > t->n_vocab ? t->next_added : t->n_vocab;
+		if (new_entry(t, at, a->text, a->len, err) < 0)
 			return -1;
 	}
-	if (id != a->id)
-		return err_set(err, "added token \"%s\" has id %u, by its place it would be %u",
-			       q.s, a->id, id);
-	t->v[id].flags |= ENTRY_ADDED | (a->special ? ENTRY_SPECIAL : 0);
+	if (t->next_added <= at)
+		t->next_added = at + 1;
+	t->v[at].flags |= ENTRY_ADDED | (a->special ? ENTRY_SPECIAL : 0);
+	trie_add(&t->all, a->text, a->len, (int32_t)t->n_added);
 	if ((t->n_added & (t->n_added - 1)) == 0)
 		t->added = mem_grow(t->added, t->n_added ? 2 * t->n_added : 1, sizeof(*a));
 	t->added[t->n_added] = *a;
+	t->added[t->n_added].id = *id = at;
 	t->added[t->n_added++].text = mem_strndup(a->text, a->len);
 	return 0;
 }

@@ -97,7 +97,9 @@ struct token {
 
 	struct added *added;
 	size_t n_added;
-	struct trie raw, normalized; /* added tokens matched before and after the normaliser */
+	struct trie all; /* every added token */
+	struct trie raw, normalized; /* those matched before and after the normaliser */
+	uint32_t next_added; /* one more than the largest id of an added token */
 
 	bool nfc, ignore_merges, fuse_unk, prefix_space, trim_offsets;
 	uint32_t unk; /* TOKEN_NONE: bytes without a token vanish */
@@ -121,8 +123,9 @@ struct shown token_show(const char *s, size_t n);
 /* vocab.c: room for n_vocab entries; NULL never. */
 struct token *token_new(size_t n_vocab);
 int token_add_vocab(struct token *t, int64_t id, const char *key, size_t n, struct err *err);
-/* The id must be the one of a vocabulary entry of that text, or free. */
-int token_add_added(struct token *t, const struct added *a, struct err *err);
+/* After the vocabulary. a->id is ignored; *id is the one that Hugging Face tokenizers gives: that of a
+ * vocabulary entry of the same text, else the next free one. The text is copied. */
+int token_add_added(struct token *t, const struct added *a, uint32_t *id, struct err *err);
 int token_add_merge(struct token *t, const char *left, size_t n_left, const char *right,
 		    size_t n_right, struct err *err);
 /* Last: builds the pair hash, the tries and the content hash. */
@@ -158,6 +161,8 @@ void trie_add(struct trie *tr, const char *s, size_t n, int32_t added);
 /* Leftmost-longest match of s[*at..n): sets *at to its start, returns its index in added (-1: none)
  * and its length. */
 int32_t trie_match(const struct trie *tr, const char *s, size_t n, size_t *at, size_t *len);
+/* Index of the added token of exactly this text, -1: none. */
+int32_t trie_find(const struct trie *tr, const char *s, size_t n);
 void trie_free(struct trie *tr);
 
 /* bpe.c: scratch of one encode call; starts as {0}. */
