@@ -33,6 +33,11 @@ struct entry {
 	_Atomic uint8_t whole;
 };
 
+/* id TOKEN_NONE: empty. The hash stands here so that a miss touches no entry. */
+struct slot {
+	uint32_t hash, id;
+};
+
 struct merge {
 	uint32_t left, right;
 };
@@ -83,7 +88,7 @@ struct token {
 	struct entry *v; /* by id */
 	uint32_t n, cap; /* n: largest id + 1 */
 	uint32_t n_vocab; /* entries with ENTRY_VOCAB */
-	uint32_t *slots; /* hash from text to id; TOKEN_NONE: empty */
+	struct slot *slots; /* hash from text to id */
 	uint32_t slot_mask;
 	uint32_t max_len; /* bytes of the longest entry */
 	uint32_t byte_id[256]; /* TOKEN_NONE: no token, the byte is dropped */
@@ -94,6 +99,9 @@ struct token {
 	uint32_t n_merges, merges_cap;
 	struct pair *pairs;
 	uint32_t pair_mask;
+	uint64_t *pair_filter; /* a bit for each hash that has a pair: most look-ups end here */
+	uint32_t filter_mask; /* bits - 1 */
+	struct pair *byte_pairs; /* [256][256]: the pairs of two bytes' tokens, without a hash */
 
 	struct added *added;
 	size_t n_added;
@@ -136,7 +144,30 @@ uint32_t token_find_key(const struct token *t, const char *key, size_t n);
 uint32_t token_find_bytes(const struct token *t, const char *s, size_t n, bool raw);
 /* Append the spelling of entry id, as a key of tokenizer.json. */
 void token_key(const struct token *t, uint32_t id, struct buf *out);
-const struct pair *token_pair(const struct token *t, uint32_t left, uint32_t right);
+
+static inline uint32_t pair_hash(uint32_t left, uint32_t right)
+{
+	uint64_t h = ((uint64_t)left << 32 | right) * 0x9E3779B97F4A7C15u;
+
+	return (uint32_t)(h >> 32);
+}
+
+/* The merge of a pair; NULL when there is none. */
+static inline const struct pair *token_pair(const struct token *t, uint32_t left, uint32_t right)
+{
+	uint32_t h = pair_hash(left, right), bit = h & t->filter_mask;
+
+	if (!(t->pair_filter[bit / 64] >> bit % 64 & 1))
+		return NULL;
+	for (;; h++) {
+		const struct pair *p = &t->pairs[h & t->pair_mask];
+
+		if (p->rank == TOKEN_NONE)
+			return NULL;
+		if (p->left == left && p->right == right)
+			return p;
+	}
+}
 
 /* read_json.c, read_gguf.c, read_folder.c: fill *t (not finished where it says so). */
 struct token *token_read_json(const char *path, struct err *err);
