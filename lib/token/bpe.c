@@ -52,8 +52,17 @@ static size_t merge_short(const struct token *t, const unsigned char *s, size_t 
 		rank[i] = p_ ? p_->rank : TOKEN_NONE;                                              \
 		merged[i] = p_ ? p_->id : TOKEN_NONE;                                              \
 	} while (0)
-	for (size_t i = 0; i + 1 < len; i++)
-		LOOK(i);
+	for (size_t i = 0; i + 1 < len; i++) {
+		/* then each symbol is the token of its byte */
+		if (len == n && t->unk == TOKEN_NONE) {
+			const struct pair *p = &t->byte_pairs[s[i] << 8 | s[i + 1]];
+
+			rank[i] = p->rank;
+			merged[i] = p->id;
+		} else {
+			LOOK(i);
+		}
+	}
 	while (len > 1) {
 		uint32_t low = TOKEN_NONE;
 		size_t at = 0;

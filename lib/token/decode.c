@@ -57,11 +57,11 @@ bool token_is_special(const struct token *t, uint32_t id)
 int64_t token_id(const struct token *t, const char *text)
 {
 	size_t n = strlen(text);
+	int32_t k = trie_find(&t->all, text, n);
 	uint32_t id;
 
-	for (size_t i = 0; i < t->n_added; i++)
-		if (t->added[i].len == n && !memcmp(t->added[i].text, text, n))
-			return t->added[i].id;
+	if (k >= 0)
+		return t->added[k].id;
 	if (utf8_valid(text, n) != n)
 		return -1;
 	id = token_find_key(t, text, n);

@@ -84,7 +84,8 @@ static int read_tokens(struct token *t, const struct gguf_value *tokens,
 
 	for (uint64_t i = 0; i < tokens->count; i++) {
 		int32_t type = gguf_arr_i32(types, i);
-		struct added a = { .id = (uint32_t)i };
+		struct added a = { 0 };
+		uint32_t id;
 		const char *s;
 		size_t n;
 
@@ -95,8 +96,11 @@ static int read_tokens(struct token *t, const struct gguf_value *tokens,
 			a.text = (char *)s;
 			a.len = n;
 			a.special = type != TYPE_USER;
-			if (token_add_added(t, &a, err) < 0)
+			if (token_add_added(t, &a, &id, err) < 0)
 				return -1;
+			if (id != i)
+				return err_set(err, "token %u stands again as %llu", id,
+					       (unsigned long long)i);
 		} else if (!added && !(is_added(type) && outside)) {
 			if (token_add_vocab(t, (int64_t)i, s, n, err) < 0)
 				return -1;

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_FILE ((size_t)256 << 20)
@@ -279,14 +280,17 @@ static int read_pre_tokenizer(struct token *t, json_t *o, struct err *err)
 	return err_set(err, "pre_tokenizer: an empty sequence");
 }
 
-static int read_added(struct token *t, const json_t *o, struct err *err)
+/* The file's id is checked, but as in Hugging Face tokenizers it is the order that decides: see
+ * token_add_added. seen: the ids so far. */
+static int read_added(struct token *t, const json_t *o, struct ids *seen, struct err *err)
 {
 	const json_t *text = json_object_get(o, "content"), *id = json_object_get(o, "id");
 	struct added a = { 0 };
+	uint32_t given;
 
 	if (!json_is_string(text) || !json_is_integer(id))
 		return err_set(err, "an entry without \"content\" and \"id\"");
-	if (json_integer_value(id) < 0 || json_integer_value(id) >= TOKEN_NONE)
+	if (json_integer_value(id) < 0 || json_integer_value(id) >= TOKEN_MAX_ENTRIES)
 		return err_set(err, "\"%s\": id %lld is out of range",
 			       token_show(json_string_value(text), json_string_length(text)).s,
 			       (long long)json_integer_value(id));
@@ -298,22 +302,39 @@ static int read_added(struct token *t, const json_t *o, struct err *err)
 		return -1;
 	a.text = (char *)json_string_value(text);
 	a.len = json_string_length(text);
-	a.id = (uint32_t)json_integer_value(id);
-	return token_add_added(t, &a, err);
+	ids_push(seen, (uint32_t)json_integer_value(id));
+	return token_add_added(t, &a, &given, err);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
 }
 
 static int read_added_tokens(struct token *t, const json_t *list, struct err *err)
 {
+	struct ids seen = { 0 };
 	const json_t *x;
 	size_t i;
+	int r = 0;
 
 	if (!list || json_is_null(list))
 		return 0;
 	if (!json_is_array(list))
 		return err_set(err, "added_tokens is not an array");
-	json_array_foreach(list, i,
-			   x) if (read_added(t, x, err) < 0) return err_wrap(err, "added_tokens");
-	return 0;
+	for (i = 0; !r && i < json_array_size(list); i++) {
+		x = json_array_get(list, i);
+		r = read_added(t, x, &seen, err);
+	}
+	if (seen.n)
+		qsort(seen.v, seen.n, sizeof(*seen.v), compare_ids);
+	for (i = 1; !r && i < seen.n; i++)
+		if (seen.v[i] == seen.v[i - 1])
+			r = err_set(err, "id %u stands twice", seen.v[i]);
+	ids_free(&seen);
+	return r ? err_wrap(err, "added_tokens") : 0;
 }
 
 static int check_decoder(const json_t *o, struct err *err)

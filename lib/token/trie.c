@@ -66,6 +66,18 @@ int32_t trie_match(const struct trie *tr, const char *s, size_t n, size_t *at, s
 	return -1;
 }
 
+int32_t trie_find(const struct trie *tr, const char *s, size_t n)
+{
+	uint32_t node = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		node = tr->n ? child_of(tr, node, (unsigned char)s[i]) : 0;
+		if (!node)
+			return -1;
+	}
+	return tr->n ? tr->v[node].added : -1;
+}
+
 void trie_free(struct trie *tr)
 {
 	mem_free(tr->v);

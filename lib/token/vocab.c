@@ -75,6 +75,7 @@ void token_close(struct token *t)
 	for (size_t i = 0; i < t->n_added; i++)
 		mem_free(t->added[i].text);
 	mem_free(t->added);
+	trie_free(&t->all);
 	trie_free(&t->raw);
 	trie_free(&t->normalized);
 	buf_free(&t->pool);
@@ -83,6 +84,8 @@ void token_close(struct token *t)
 	mem_free(t->slots);
 	mem_free(t->merges);
 	mem_free(t->pairs);
+	mem_free(t->pair_filter);
+	mem_free(t->byte_pairs);
 	mem_free(t->post_processor);
 	mem_free(t->chat_template);
 	mem_free(t);
@@ -109,18 +112,23 @@ static uint32_t text_hash(const char *s, size_t n)
 
 uint32_t token_find_bytes(const struct token *t, const char *s, size_t n, bool raw)
 {
+	uint32_t hash;
+
 	if (n > t->max_len)
 		return TOKEN_NONE;
-	for (uint32_t i = text_hash(s, n);; i++) {
-		uint32_t id = t->slots[i & t->slot_mask];
+	hash = text_hash(s, n);
+	for (uint32_t i = hash;; i++) {
+		struct slot slot = t->slots[i & t->slot_mask];
 		const struct entry *e;
 
-		if (id == TOKEN_NONE)
+		if (slot.id == TOKEN_NONE)
 			return TOKEN_NONE;
-		e = &t->v[id];
+		if (slot.hash != hash)
+			continue;
+		e = &t->v[slot.id];
 		if (e->len == n && !(e->flags & ENTRY_RAW) == !raw &&
 		    !memcmp(t->pool.p + e->off, s, n))
-			return id;
+			return slot.id;
 	}
 }
 
@@ -207,7 +215,7 @@ static int new_entry(struct token *t, int64_t id, const char *key, size_t n, str
 int token_add_vocab(struct token *t, int64_t id, const char *key, size_t n, struct err *err)
 {
 	struct entry *e;
-	uint32_t slot;
+	uint32_t hash, i;
 
 	if (!n)
 		return err_set(err, "token %lld is empty", (long long)id);
@@ -221,53 +229,42 @@ int token_add_vocab(struct token *t, int64_t id, const char *key, size_t n, stru
 		t->max_len = e->len;
 	if (token_find_bytes(t, t->pool.p + e->off, e->len, e->flags & ENTRY_RAW) != TOKEN_NONE)
 		return err_set(err, "token \"%s\" has two ids", token_show(key, n).s);
-	slot = text_hash(t->pool.p + e->off, e->len);
-	while (t->slots[slot & t->slot_mask] != TOKEN_NONE)
-		slot++;
-	t->slots[slot & t->slot_mask] = (uint32_t)id;
+	hash = text_hash(t->pool.p + e->off, e->len);
+	for (i = hash; t->slots[i & t->slot_mask].id != TOKEN_NONE;)
+		i++;
+	t->slots[i & t->slot_mask] = (struct slot){ hash, (uint32_t)id };
 	t->n_vocab++;
 	if (e->len == 1 && !(e->flags & ENTRY_RAW))
 		t->byte_id[(unsigned char)t->pool.p[e->off]] = (uint32_t)id;
 	return 0;
 }
 
-/* The id that Hugging Face tokenizers gives to an added token which is no vocabulary entry. */
-static uint32_t next_added_id(const struct token *t)
-{
-	uint32_t next = t->n_vocab;
-
-	for (size_t i = 0; i < t->n_added; i++)
-		if (t->added[i].id >= next)
-			next = t->added[i].id + 1;
-	return next;
-}
-
-int token_add_added(struct token *t, const struct added *a, struct err *err)
+int token_add_added(struct token *t, const struct added *a, uint32_t *id, struct err *err)
 {
 	struct shown q = token_show(a->text, a->len);
-	uint32_t id;
+	uint32_t at;
 
 	if (!a->len || a->len > TOKEN_MAX_ADDED_LEN)
 		return err_set(err, "added token \"%s\" has %zu bytes; 1 to %u will do", q.s,
 			       a->len, TOKEN_MAX_ADDED_LEN);
 	if (utf8_valid(a->text, a->len) != a->len)
 		return err_set(err, "added token \"%s\" is not valid UTF-8", q.s);
-	for (size_t i = 0; i < t->n_added; i++)
-		if (t->added[i].len == a->len && !memcmp(t->added[i].text, a->text, a->len))
-			return err_set(err, "added token \"%s\" stands twice", q.s);
-	id = token_find_key(t, a->text, a->len);
-	if (id == TOKEN_NONE) {
-		id = next_added_id(t);
-		if (id == a->id && new_entry(t, id, a->text, a->len, err) < 0)
+	if (trie_find(&t->all, a->text, a->len) >= 0)
+		return err_set(err, "added token \"%s\" stands twice", q.s);
+	at = token_find_key(t, a->text, a->len);
+	if (at == TOKEN_NONE) {
+		at = t->next_added > t->n_vocab ? t->next_added : t->n_vocab;
+		if (new_entry(t, at, a->text, a->len, err) < 0)
 			return -1;
 	}
-	if (id != a->id)
-		return err_set(err, "added token \"%s\" has id %u, by its place it would be %u",
-			       q.s, a->id, id);
-	t->v[id].flags |= ENTRY_ADDED | (a->special ? ENTRY_SPECIAL : 0);
+	if (t->next_added <= at)
+		t->next_added = at + 1;
+	t->v[at].flags |= ENTRY_ADDED | (a->special ? ENTRY_SPECIAL : 0);
+	trie_add(&t->all, a->text, a->len, (int32_t)t->n_added);
 	if ((t->n_added & (t->n_added - 1)) == 0)
 		t->added = mem_grow(t->added, t->n_added ? 2 * t->n_added : 1, sizeof(*a));
 	t->added[t->n_added] = *a;
+	t->added[t->n_added].id = *id = at;
 	t->added[t->n_added++].text = mem_strndup(a->text, a->len);
 	return 0;
 }
@@ -289,25 +286,6 @@ int token_add_merge(struct token *t, const char *left, size_t n_left, const char
 	return 0;
 }
 
-static uint32_t pair_hash(uint32_t left, uint32_t right)
-{
-	uint64_t h = ((uint64_t)left << 32 | right) * 0x9E3779B97F4A7C15u;
-
-	return (uint32_t)(h >> 32);
-}
-
-const struct pair *token_pair(const struct token *t, uint32_t left, uint32_t right)
-{
-	for (uint32_t i = pair_hash(left, right);; i++) {
-		const struct pair *p = &t->pairs[i & t->pair_mask];
-
-		if (p->rank == TOKEN_NONE)
-			return NULL;
-		if (p->left == left && p->right == right)
-			return p;
-	}
-}
-
 /* A pair that stands twice has the later rank, as in Hugging Face tokenizers. */
 static void put_pair(struct token *t, struct pair pair)
 {
@@ -320,6 +298,25 @@ static void put_pair(struct token *t, struct pair pair)
 			break;
 	}
 	*p = pair;
+	i = pair_hash(pair.left, pair.right) & t->filter_mask;
+	t->pair_filter[i / 64] |= (uint64_t)1 << i % 64;
+}
+
+/* Pairs of single bytes are half of all look-ups: each word begins with them. */
+static void make_byte_pairs(struct token *t)
+{
+	t->byte_pairs = mem_new(65536, sizeof(*t->byte_pairs));
+	memset(t->byte_pairs, 0xff, 65536 * sizeof(*t->byte_pairs));
+	for (int a = 0; a < 256; a++) {
+		for (int b = 0; b < 256; b++) {
+			const struct pair *p = NULL;
+
+			if (t->byte_id[a] != TOKEN_NONE && t->byte_id[b] != TOKEN_NONE)
+				p = token_pair(t, t->byte_id[a], t->byte_id[b]);
+			if (p)
+				t->byte_pairs[a << 8 | b] = *p;
+		}
+	}
 }
 
 static int make_pairs(struct token *t, struct err *err)
@@ -332,6 +329,8 @@ static int make_pairs(struct token *t, struct err *err)
 	t->pairs = mem_new(slots, sizeof(*t->pairs));
 	memset(t->pairs, 0xff, slots * sizeof(*t->pairs));
 	t->pair_mask = (uint32_t)(slots - 1);
+	t->filter_mask = (uint32_t)(8 * slots - 1);
+	t->pair_filter = mem_new(8 * slots / 64 + 1, sizeof(*t->pair_filter));
 	for (uint32_t i = 0; i < t->n_merges; i++) {
 		struct merge m = t->merges[i];
 		uint32_t id;
@@ -422,6 +421,7 @@ int token_finish(struct token *t, struct err *err)
 		return err_set(err, "the vocabulary is empty");
 	if (make_pairs(t, err) < 0)
 		return -1;
+	make_byte_pairs(t);
 	make_tries(t);
 	make_hash(t);
 	return 0;

@@ -33,6 +33,11 @@ struct entry {
 	_Atomic uint8_t whole;
 };
 
+/* id TOKEN_NONE: empty. The hash stands here so that a miss touches no entry. */
+struct slot {
+	uint32_t hash, id;
+};
+
 struct merge {
 	uint32_t left, right;
 };
@@ -83,7 +88,7 @@ struct token {
 	struct entry *v; /* by id */
 	uint32_t n, cap; /* n: largest id + 1 */
 	uint32_t n_vocab; /* entries with ENTRY_VOCAB */
-	uint32_t *slots; /* hash from text to id; TOKEN_NONE: empty */
+	struct slot *slots; /* hash from text to id */
 	uint32_t slot_mask;
 	uint32_t max_len; /* bytes of the longest entry */
 	uint32_t byte_id[256]; /* TOKEN_NONE: no token, the byte is dropped */
@@ -94,10 +99,15 @@ struct token {
 	uint32_t n_merges, merges_cap;
 	struct pair *pairs;
 	uint32_t pair_mask;
+	uint64_t *pair_filter; /* a bit for each hash that has a pair: most look-ups end here */
+	uint32_t filter_mask; /* bits - 1 */
+	struct pair *byte_pairs; /* [256][256]: the pairs of two bytes' tokens, without a hash */
 
 	struct added *added;
 	size_t n_added;
-	struct trie raw, normalized; /* added tokens matched before and after the normaliser */
+	struct trie all; /* every added token */
+	struct trie raw, normalized; /* those matched before and after the normaliser */
+	uint32_t next_added; /* one more than the largest id of an added token */
 
 	bool nfc, ignore_merges, fuse_unk, prefix_space, trim_offsets;
 	uint32_t unk; /* TOKEN_NONE: bytes without a token vanish */
@@ -121,8 +131,9 @@ struct shown token_show(const char *s, size_t n);
 /* vocab.c: room for n_vocab entries; NULL never. */
 struct token *token_new(size_t n_vocab);
 int token_add_vocab(struct token *t, int64_t id, const char *key, size_t n, struct err *err);
-/* The id must be the one of a vocabulary entry of that text, or free. */
-int token_add_added(struct token *t, const struct added *a, struct err *err);
+/* After the vocabulary. a->id is ignored; *id is the one that Hugging Face tokenizers gives: that of a
+ * vocabulary entry of the same text, else the next free one. The text is copied. */
+int token_add_added(struct token *t, const struct added *a, uint32_t *id, struct err *err);
 int token_add_merge(struct token *t, const char *left, size_t n_left, const char *right,
 		    size_t n_right, struct err *err);
 /* Last: builds the pair hash, the tries and the content hash. */
@@ -133,7 +144,30 @@ uint32_t token_find_key(const struct token *t, const char *key, size_t n);
 uint32_t token_find_bytes(const struct token *t, const char *s, size_t n, bool raw);
 /* Append the spelling of entry id, as a key of tokenizer.json. */
 void token_key(const struct token *t, uint32_t id, struct buf *out);
-const struct pair *token_pair(const struct token *t, uint32_t left, uint32_t right);
+
+static inline uint32_t pair_hash(uint32_t left, uint32_t right)
+{
+	uint64_t h = ((uint64_t)left << 32 | right) * 0x9E3779B97F4A7C15u;
+
+	return (uint32_t)(h >> 32);
+}
+
+/* The merge of a pair; NULL when there is none. */
+static inline const struct pair *token_pair(const struct token *t, uint32_t left, uint32_t right)
+{
+	uint32_t h = pair_hash(left, right), bit = h & t->filter_mask;
+
+	if (!(t->pair_filter[bit / 64] >> bit % 64 & 1))
+		return NULL;
+	for (;; h++) {
+		const struct pair *p = &t->pairs[h & t->pair_mask];
+
+		if (p->rank == TOKEN_NONE)
+			return NULL;
+		if (p->left == left && p->right == right)
+			return p;
+	}
+}
 
 /* read_json.c, read_gguf.c, read_folder.c: fill *t (not finished where it says so). */
 struct token *token_read_json(const char *path, struct err *err);
@@ -158,6 +192,8 @@ void trie_add(struct trie *tr, const char *s, size_t n, int32_t added);
 /* Leftmost-longest match of s[*at..n): sets *at to its start, returns its index in added (-1: none)
  * and its length. */
 int32_t trie_match(const struct trie *tr, const char *s, size_t n, size_t *at, size_t *len);
+/* Index of the added token of exactly this text, -1: none. */
+int32_t trie_find(const struct trie *tr, const char *s, size_t n);
 void trie_free(struct trie *tr);
 
 /* bpe.c: scratch of one encode call; starts as {0}. */
