@@ -52,6 +52,8 @@ struct shard_writer *shard_writer_open(const char *path, const struct shard_info
 				       struct err *err);
 /* An example that breaks a rule of shard.5 is an error, and the writer stays usable. */
 int shard_write(struct shard_writer *w, const struct example *e, struct err *err);
+/* Replace the sources given to shard_writer_open: counts are known only at the end. */
+void shard_writer_sources(struct shard_writer *w, const char *json);
 /* Writes header, frames, seek table; commits; frees w whatever happens. *done (may be NULL) gets
  * the final counts; its strings are NULL. */
 int shard_writer_close(struct shard_writer *w, struct shard_info *done, struct err *err);

@@ -148,6 +148,11 @@ int shard_write(struct shard_writer *w, const struct example *e, struct err *err
 	return w->raw.n < SHARD_FRAME_TARGET ? 0 : flush_frame(w, err);
 }
 
+void shard_writer_sources(struct shard_writer *w, const char *json)
+{
+	w->info.sources = copy(&w->arena, json);
+}
+
 static void header_text(const struct shard_writer *w, struct buf *out)
 {
 	const struct shard_info *i = &w->info;
