@@ -132,6 +132,8 @@ static int read_config(struct job *job, const struct args *args, char **v, int n
 	buf_free(&problems);
 	if (rc < 0)
 		return -1;
+	if (!config_is_set(c, "stage"))
+		c->stage = NULL; /* the data decides */
 	c->stage = args->stage ? args->stage : c->stage;
 	c->dataset_dir = args->dataset_dir ? args->dataset_dir : c->dataset_dir;
 	c->template = args->template ? args->template : c->template;

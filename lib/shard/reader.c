@@ -186,6 +186,12 @@ static int read_header(struct shard *s, struct reader *r, struct buf *text, stru
 	return rc;
 }
 
+/* Where records begin in shard.content: after the header and a 0, aligned. */
+static size_t records_at(size_t header)
+{
+	return (header + 8) & ~(size_t)7;
+}
+
 /* The counts say how large the records are; the seek table must agree before room is made. */
 static int make_room(struct shard *s, const struct reader *r, const struct buf *text,
 		     struct err *err)
@@ -194,7 +200,7 @@ static int make_room(struct shard *s, const struct reader *r, const struct buf *
 	uint64_t want =
 		i->n_tokens * 4 +
 		(i->stage == SHARD_SFT ? i->n_examples * 8 + i->n_spans * 8 : i->n_examples * 12);
-	size_t head = (text->n + 7) & ~(size_t)7;
+	size_t head = records_at(text->n);
 
 	if (want != r->content || (i->stage == SHARD_DPO && i->n_spans))
 		return err_set(err,
@@ -269,7 +275,7 @@ static int read_frame(struct shard *s, uint32_t frame, uint32_t *v, size_t n,
 static int read_records(struct shard *s, struct reader *r, size_t head, struct err *err)
 {
 	const unsigned char *p = r->file.p + entry_at(r, 0).packed;
-	char *at = (char *)s->content + ((head + 7) & ~(size_t)7);
+	char *at = (char *)s->content + records_at(head);
 	struct hash *hash = hash_new();
 	struct shard_info sum = { 0 };
 	int rc = 0;

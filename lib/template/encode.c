@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "template/turns.h"
+#include "template/dialog.h"
 
 void encode_lengths(uint32_t source, uint32_t target, uint32_t cutoff, uint32_t *s, uint32_t *t)
 {
@@ -16,7 +16,7 @@ void encode_lengths(uint32_t source, uint32_t target, uint32_t cutoff, uint32_t 
 }
 
 /* Divides cutoff_len among the turns; returns the first index that is kept, n if none. */
-static size_t fit_turns(struct turns *turns, const struct encode_settings *s)
+static size_t fit_turns(struct dialog *turns, const struct encode_settings *s)
 {
 	uint32_t used = 0;
 	size_t first = turns->n;
@@ -69,8 +69,8 @@ static int encode_sft(const struct encode_settings *s, const struct token *tok,
 		      struct encode_counts *counts, struct err *err)
 {
 	size_t start = ids->n, from = spans->n, all = 0;
-	struct turns turns = { 0 };
-	int rc = turns_encode(&turns, s, tok, &r->system, r->messages, r->n_messages, err);
+	struct dialog turns = { 0 };
+	int rc = dialog_encode(&turns, s, tok, &r->system, r->messages, r->n_messages, err);
 
 	if (rc == 0 && (r->n_messages == 0 || r->n_messages % 2))
 		rc = err_set(err, "the last message must be the assistant's");
@@ -89,7 +89,7 @@ static int encode_sft(const struct encode_settings *s, const struct token *tok,
 		if (!s->mask_history || i + 1 == turns.n)
 			add_span(spans, from, s->train_on_prompt ? begin : middle, ids->n - start);
 	}
-	turns_free(&turns);
+	dialog_free(&turns);
 	if (rc < 0)
 		return -1;
 	count_lost(counts, all, ids->n - start);
@@ -101,7 +101,7 @@ static int encode_sft(const struct encode_settings *s, const struct token *tok,
 }
 
 /* All turns as one source; what may be cut first is the text of the last user message. */
-static void join_turns(const struct turns *turns, struct side *prompt)
+static void join_turns(const struct dialog *turns, struct side *prompt)
 {
 	for (size_t i = 0; i < turns->n; i++) {
 		const struct turn *turn = &turns->v[i];
@@ -132,16 +132,16 @@ static int encode_pair(const struct encode_settings *s, const struct token *tok,
 {
 	size_t start = ids->n, all, begin[3];
 	struct side prompt = { 0 }, answer[2] = { { { 0 }, { 0, 0 } }, { { 0 }, { 0, 0 } } };
-	struct turns turns = { 0 };
+	struct dialog turns = { 0 };
 	uint32_t kept[2];
-	int rc = turns_encode(&turns, s, tok, &r->system, r->messages, r->n_messages, err);
+	int rc = dialog_encode(&turns, s, tok, &r->system, r->messages, r->n_messages, err);
 
 	if (rc == 0 && r->n_messages % 2 == 0)
 		rc = err_set(err, "the last message before the answers must be the user's");
 	if (rc == 0)
-		rc = turns_target(&answer[0], s->template, tok, &r->chosen, err);
+		rc = dialog_target(&answer[0], s->template, tok, &r->chosen, err);
 	if (rc == 0)
-		rc = turns_target(&answer[1], s->template, tok, &r->rejected, err);
+		rc = dialog_target(&answer[1], s->template, tok, &r->rejected, err);
 	if (rc == 0) {
 		join_turns(&turns, &prompt);
 		rc = fit_pair(s, &prompt, answer, kept, err);
@@ -159,7 +159,7 @@ static int encode_pair(const struct encode_settings *s, const struct token *tok,
 				       .n_prompt = (uint32_t)(begin[1] - start),
 				       .n_chosen = (uint32_t)(begin[2] - begin[1]) };
 	}
-	turns_free(&turns);
+	dialog_free(&turns);
 	ids_free(&prompt.ids);
 	ids_free(&answer[0].ids);
 	ids_free(&answer[1].ids);
@@ -185,8 +185,8 @@ int encode_chat(const struct encode_settings *s, const struct token *tok,
 	const struct message *system = n && messages[0].role == ROLE_SYSTEM ? messages : NULL;
 	size_t skip = system != NULL;
 	struct side all = { 0 };
-	struct turns turns = { 0 };
-	int rc = turns_encode(&turns, s, tok, system, messages + skip, n - skip, err);
+	struct dialog turns = { 0 };
+	int rc = dialog_encode(&turns, s, tok, system, messages + skip, n - skip, err);
 
 	if (rc == 0 && (n - skip) % 2 == 0)
 		rc = err_set(err, "the last message must be the user's");
@@ -195,6 +195,6 @@ int encode_chat(const struct encode_settings *s, const struct token *tok,
 		ids_add(ids, all.ids.v, all.ids.n);
 	}
 	ids_free(&all.ids);
-	turns_free(&turns);
+	dialog_free(&turns);
 	return rc;
 }

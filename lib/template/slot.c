@@ -37,6 +37,11 @@ const char *slot_next(const struct template *t, const char *p, size_t *n)
 	return NULL;
 }
 
+int64_t slot_eos(const struct token *tok)
+{
+	return token_eos(tok) >= 0 ? token_eos(tok) : token_id(tok, "<|endoftext|>");
+}
+
 int slot_check(const struct template *t, const struct token *tok, struct err *err)
 {
 	if (t->stop_words[0] && token_id(tok, t->stop_words[0]) < 0)
@@ -44,7 +49,7 @@ int slot_check(const struct template *t, const struct token *tok, struct err *er
 			       "the tokenizer has no token '%s', with which template '%s' ends a "
 			       "turn; take another template",
 			       t->stop_words[0], t->name);
-	if ((strstr(t->assistant, "{eos}") || strstr(t->user, "{eos}")) && token_eos(tok) < 0)
+	if ((strstr(t->assistant, "{eos}") || strstr(t->user, "{eos}")) && slot_eos(tok) < 0)
 		return err_set(err,
 			       "the tokenizer names no eos token, with which template '%s' ends a "
 			       "turn; take another template",
@@ -120,7 +125,7 @@ int slot_encode(const struct template *t, const struct token *tok, const char *s
 			continue;
 		}
 		if (!strncmp(q, "{bos}", n) || !strncmp(q, "{eos}", n)) {
-			id = q[1] == 'b' ? token_bos(tok) : token_eos(tok);
+			id = q[1] == 'b' ? token_bos(tok) : slot_eos(tok);
 		} else {
 			char *name = mem_strndup(q, n);
 

@@ -16,6 +16,8 @@ struct slot_text {
 	size_t begin, end;
 };
 
+/* The tokenizer's eos; where it names none, <|endoftext|> as LLaMA-Factory has it; or -1. */
+int64_t slot_eos(const struct token *tok);
 /* What the tokenizer must have for this template; 0, or -1 with what is missing. */
 int slot_check(const struct template *t, const struct token *tok, struct err *err);
 /* Append the ids of a filled slot; *where may be NULL. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LLaMA-Factory's templates (src/llamafactory/data/template.py at 0.9.4), as data. */
-#include "template/template.h"
+#include "template/slot.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -176,10 +176,10 @@ void template_stops(const struct template *t, const struct token *tok, struct id
 	for (const char *const *w = t->stop_words; *w; w++)
 		if (token_id(tok, *w) >= 0)
 			ids_push(stops, (uint32_t)token_id(tok, *w));
-	if (token_eos(tok) < 0)
+	if (slot_eos(tok) < 0)
 		return;
 	for (size_t i = 0; i < stops->n; i++)
-		if (stops->v[i] == token_eos(tok))
+		if (stops->v[i] == slot_eos(tok))
 			return;
-	ids_push(stops, (uint32_t)token_eos(tok));
+	ids_push(stops, (uint32_t)slot_eos(tok));
 }

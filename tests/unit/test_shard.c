@@ -82,6 +82,9 @@ static void test_round_trip(void)
 	check_str(s.info.template_name, "qwen", "template");
 	check_str(s.info.sources, sft.sources, "sources");
 	check_str(s.info.settings, sft.settings, "settings");
+	check(strlen(s.header) && s.header[strlen(s.header) - 1] == '\n' &&
+		      strchr(s.header, '\n')[1] == 0,
+	      "the header ends with its newline");
 	check(!strncmp(s.header, "{\"format\": \"anekdot-shard\", \"version\": 1", 39),
 	      "the header begins with format and version");
 	shard_close(&s);
@@ -233,6 +236,28 @@ static void forge(struct buf *out, const char *header, const uint32_t *v, size_t
 	"\"sources\":[],\"settings\":{}," counts "}\n"
 #define COUNTS(e, t, r, s) "\"examples\":" e ",\"tokens\":" t ",\"trained\":" r ",\"spans\":" s
 
+/* Headers of every length modulo 8 end where they should. */
+static void test_header_end(void)
+{
+	char *path = scratch("h.tok.zst");
+	int good = 0;
+
+	for (int i = 0; i < 16; i++) {
+		char system[17] = "aaaaaaaaaaaaaaaa";
+		struct shard_info info = sft;
+		struct err err = { 0 };
+		struct shard s;
+
+		system[i] = 0;
+		info.system = system;
+		write_shard(path, &info, 1, 8, &err);
+		good += shard_open(&s, path, &err) == 0 && strchr(s.header, '\n')[1] == 0;
+		shard_close(&s);
+	}
+	check(good == 16, "headers of any length end with a 0");
+	mem_free(path);
+}
+
 static void test_hostile(void)
 {
 	static const struct {
@@ -376,6 +401,7 @@ int main(void)
 	test_content();
 	test_damage(&sft, "sft");
 	test_damage(&dpo, "dpo");
+	test_header_end();
 	test_hostile();
 	test_writer_refuses();
 	cmd = mem_printf("rm -rf %s", dir);

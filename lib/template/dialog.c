@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "template/turns.h"
+#include "template/dialog.h"
 
 #include "template/pyjson.h"
 
@@ -105,8 +105,8 @@ static int encode_function(struct side *side, const struct template *t, const st
 	return rc;
 }
 
-int turns_target(struct side *side, const struct template *t, const struct token *tok,
-		 const struct message *m, struct err *err)
+int dialog_target(struct side *side, const struct template *t, const struct token *tok,
+		  const struct message *m, struct err *err)
 {
 	struct slot_fill fill = { .text = m->text, .n = m->n };
 
@@ -115,9 +115,9 @@ int turns_target(struct side *side, const struct template *t, const struct token
 	return slot_encode(t, tok, t->assistant, &fill, &side->ids, &side->text, err);
 }
 
-int turns_encode(struct turns *turns, const struct encode_settings *s, const struct token *tok,
-		 const struct message *system, const struct message *messages, size_t n,
-		 struct err *err)
+int dialog_encode(struct dialog *turns, const struct encode_settings *s, const struct token *tok,
+		  const struct message *system, const struct message *messages, size_t n,
+		  struct err *err)
 {
 	static const struct message none = { ROLE_SYSTEM, NULL, 0 };
 	int rc = slot_check(s->template, tok, err);
@@ -141,19 +141,19 @@ int turns_encode(struct turns *turns, const struct encode_settings *s, const str
 						    : &none,
 					   m, err);
 		else
-			rc = turns_target(&turn->target, s->template, tok, m, err);
+			rc = dialog_target(&turn->target, s->template, tok, m, err);
 	}
 	return rc;
 }
 
-void turns_free(struct turns *turns)
+void dialog_free(struct dialog *turns)
 {
 	for (size_t i = 0; i < turns->n; i++) {
 		ids_free(&turns->v[i].source.ids);
 		ids_free(&turns->v[i].target.ids);
 	}
 	mem_free(turns->v);
-	*turns = (struct turns){ 0 };
+	*turns = (struct dialog){ 0 };
 }
 
 size_t side_least_source(const struct side *side)

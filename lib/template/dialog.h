@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A conversation as pairs of source and target ids, before anything is cut. */
-#ifndef TEMPLATE_TURNS_H
-#define TEMPLATE_TURNS_H
+#ifndef TEMPLATE_DIALOG_H
+#define TEMPLATE_DIALOG_H
 
 #include "template/slot.h"
 
@@ -18,7 +18,7 @@ struct turn {
 	bool kept;
 };
 
-struct turns {
+struct dialog {
 	struct turn *v;
 	size_t n;
 };
@@ -27,13 +27,13 @@ struct turns {
  * Encodes messages (user or observation, assistant or function, in turn; a last user message without
  * answer leaves the last target empty). system may have text NULL. Free in any case.
  */
-int turns_encode(struct turns *turns, const struct encode_settings *s, const struct token *tok,
-		 const struct message *system, const struct message *messages, size_t n,
-		 struct err *err);
-void turns_free(struct turns *turns);
+int dialog_encode(struct dialog *turns, const struct encode_settings *s, const struct token *tok,
+		  const struct message *system, const struct message *messages, size_t n,
+		  struct err *err);
+void dialog_free(struct dialog *turns);
 /* One answer. */
-int turns_target(struct side *side, const struct template *t, const struct token *tok,
-		 const struct message *m, struct err *err);
+int dialog_target(struct side *side, const struct template *t, const struct token *tok,
+		  const struct message *m, struct err *err);
 /* Append what is left of a side when n ids are kept; see encode_record. */
 void side_cut_source(const struct side *side, size_t n, struct ids *out);
 void side_cut_target(const struct side *side, size_t n, struct ids *out);
