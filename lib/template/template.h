@@ -10,15 +10,24 @@
 #include "shard/shard.h"
 #include "token/token.h"
 
-struct template
-{
+/*
+ * One row of slot_table.c. Slots are text with {content}, {bos} and {eos}; the latter two become the
+ * tokenizer's ids. Of the markers, those that the tokenizer has as tokens become ids wherever they
+ * stand in a slot; the same text inside data stays text.
+ */
+// clang-format off
+struct template {
+	// clang-format on
 	const char *name;
-	const char *prefix; /* may hold {bos} */
-	const char *system, *user, *assistant, *observation; /* {content}, {eos}, {bos} */
-	const char *default_system; /* "" : none */
-	const char *stop_words[4]; /* ends with NULL */
-	bool replace_eos;
-	/* ... as the implementation needs */
+	const char *prefix; /* before everything else; may hold {bos}; NULL: nothing */
+	const char *system, *user, *assistant;
+	const char *observation; /* a tool's answer; NULL: as user */
+	const char *default_system; /* NULL: none */
+	const char *stop_words[4]; /* ends with NULL; the first ends a turn */
+	const char *markers[8]; /* ends with NULL */
+	bool replace_eos; /* the first stop word takes the place of the tokenizer's eos */
+	bool fused_system; /* the system slot's text stands inside the first user slot */
+	bool tool_calls; /* function messages in Qwen's form; others have no form for them */
 };
 
 /* NULL with the nearest name in err. */
@@ -29,30 +38,44 @@ const char *template_names(void);
 /* How examples are cut and what is trained (LLaMA-Factory's keys of the same name). */
 struct encode_settings {
 	const struct template *template;
-	const char *system; /* default_system; NULL: the template's own */
+	const char *system; /* default_system; NULL: the template's own, "": none */
 	uint32_t cutoff_len;
 	bool train_on_prompt, mask_history;
 };
 
 struct encode_counts {
-	uint64_t truncated, tokens_lost;
+	uint64_t truncated, tokens_lost; /* examples that lost something, and how much they lost */
 };
 
 /*
+ * How many tokens of a source and a target fit into cutoff: LLaMA-Factory's infer_seqlen. Which
+ * tokens go is another matter; see encode_record.
+ */
+void encode_lengths(uint32_t source, uint32_t target, uint32_t cutoff, uint32_t *s, uint32_t *t);
+
+/*
  * An example's ids and spans, appended to *ids and *spans (the caller empties them between
- * examples; *e points into them). Text of the data is encoded TOKEN_PLAIN, slots TOKEN_SPECIAL.
- * Truncation keeps the assistant header and the end-of-turn token.
+ * examples; *e points into them). Every piece (system, user, assistant) is tokenised by itself, so
+ * ids equal LLaMA-Factory's as long as the data holds no special-token text, which stays text here.
+ *
+ * What is too long is cut to encode_lengths, but not at the end: a source loses the middle of the
+ * user's text, then its beginning, never the assistant header; a target loses the end of its text,
+ * never the end of turn. Turns for which that leaves no room are dropped, later ones first (earlier
+ * ones with mask_history). *counts (may be NULL) is added to. An example of which nothing would be
+ * trained is an error.
  */
 int encode_record(const struct encode_settings *s, const struct token *tok, const struct record *r,
 		  struct ids *ids, struct buf *spans, struct example *e,
 		  struct encode_counts *counts, struct err *err);
 
-/* The ids of a conversation so far with the assistant header at its end: what ft-chat feeds. */
+/* The ids of a conversation so far with the assistant header at its end: what ft-chat feeds. A system
+ * message may stand first (an empty one counts as none); a user's or a tool's must be the last. */
 int encode_chat(const struct encode_settings *s, const struct token *tok,
 		const struct message *messages, size_t n, struct ids *ids, struct err *err);
 /* Ids that end an answer: the stop words' and the tokenizer's eos. */
 void template_stops(const struct template *t, const struct token *tok, struct ids *stops);
-/* A Jinja chat template that renders what encode_chat feeds with this system prompt. */
+/* A Jinja chat template that renders what encode_chat feeds when the settings' system prompt is
+ * `system` (NULL: the template's own). */
 void template_jinja(const struct template *t, const char *system, struct buf *out);
 
 #endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* JSON text as Python's json.dumps(x, ensure_ascii=False) writes it: what chat templates were
+ * trained on. Key order is kept. */
+#ifndef TEMPLATE_PYJSON_H
+#define TEMPLATE_PYJSON_H
+
+#include "base/mem.h"
+
+struct json_t;
+
+void pyjson_dump(const struct json_t *v, struct buf *out);
+
+#endif
