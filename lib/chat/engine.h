@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A model that answers: weights, adapter, tokenizer and template together, and answers for many
+ * prompts at a time. Template and system prompt come from the adapter's (or the merged model's)
+ * provenance, so that training and talking cannot disagree; options override them.
+ */
+#ifndef CHAT_ENGINE_H
+#define CHAT_ENGINE_H
+
+#include "adapter/adapter.h"
+#include "model/pass.h"
+#include "template/template.h"
+#include "token/token.h"
+
+struct engine_options {
+	const char *model; /* folder or GGUF */
+	const char *adapters; /* comma-separated, all but the last merged; NULL: none */
+	const char *tokenizer; /* NULL: the model's own */
+	const char *template; /* NULL: provenance, else a guess from the chat template's text */
+	const char *system; /* NULL: provenance, else the template's own; "": none */
+	const char *device; /* "auto" */
+	long threads; /* 0: all */
+	const char *dtype; /* "auto", "float32", "bfloat16" */
+	long context; /* positions; 0: the model's, at most 8192 */
+};
+
+struct engine {
+	struct dev *dev;
+	struct source source;
+	struct model model;
+	struct adapter_list merged;
+	struct lora lora;
+	bool has_lora;
+	struct token *tok;
+	struct encode_settings settings; /* template and system prompt */
+	struct ids stops; /* ids that end an answer */
+	struct arena arena;
+};
+
+/* need_template false: for --logprobs, where ids come ready made. */
+int engine_open(struct engine *e, const struct engine_options *o, bool need_template,
+		struct err *err);
+void engine_close(struct engine *e); /* fine on {0} */
+/* The adapter in use: NULL when off or absent. */
+static inline const struct lora *engine_lora(const struct engine *e, bool off)
+{
+	return e->has_lora && !off ? &e->lora : NULL;
+}
+
+/* How the next token is chosen, in Hugging Face generate's order: repetition penalty, temperature,
+ * top-k, top-p, then a draw. temperature 0: the largest logit, lowest id on ties. */
+struct sampling {
+	double temperature, top_p, repetition_penalty;
+	long top_k; /* 0: all */
+	uint64_t seed;
+	long max_new_tokens;
+};
+
+/* One prompt and its answer. */
+struct answer {
+	const uint32_t *prompt;
+	size_t n_prompt;
+	struct ids out; /* the answer's ids, without the stop id */
+	bool stopped; /* by a stop id; false: max_new_tokens, context, or told to */
+	uint32_t n_past; /* inside */
+};
+
+/*
+ * Called with every new token of answer i; returning false ends that answer. May be NULL.
+ */
+typedef bool (*token_fn)(void *arg, size_t i, uint32_t id);
+
+/*
+ * Answers n prompts: `streams` of them at a time share each read of the weights; a stream that ends
+ * takes the next prompt. Greedy answers do not depend on what else runs. lora_off: the base alone.
+ */
+int engine_answer(struct engine *e, struct answer *v, size_t n, int streams,
+		  const struct sampling *s, bool lora_off, token_fn fn, void *arg, struct err *err);
+
+/* logp[i] = natural log-probability of ids[i] given those before; logp[0] is unused (0). */
+int engine_logprobs(struct engine *e, const uint32_t *ids, size_t n, bool lora_off, float *logp,
+		    struct err *err);
+
+#endif
