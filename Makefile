@@ -9,6 +9,7 @@ SANITIZE ?= 0
 CC       := $(if $(filter default undefined,$(origin CC)),gcc,$(CC))
 BUILD    ?= build$(if $(filter 1,$(SANITIZE)),/sanitize)
 BIN      := $(BUILD)/bin
+,        := ,
 VERSION  := 0.1.0
 AR       := ar
 PYTHON   ?= python3
@@ -26,7 +27,7 @@ endif
 
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 
-OPT      := $(if $(filter 1,$(SANITIZE)),-O1 -fsanitize=address$(,)undefined -fno-omit-frame-pointer,-O2)
+OPT      := $(if $(filter 1,$(SANITIZE)),-O1 -fsanitize=address$(,)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer,-O2)
 CPPFLAGS := -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -Ilib -I. $(if $(HAVE_DNNL),-DHAVE_DNNL) $(PKG_CFLAGS)
 CFLAGS   := -std=c11 -g $(OPT) $(WARN) -fopenmp -ffp-contract=off -fno-math-errno
 LDFLAGS  := -fopenmp -Wl,--as-needed $(if $(filter 1,$(SANITIZE)),-fsanitize=address$(,)undefined)

@@ -4,7 +4,7 @@
 #include "base/hash.h"
 #include "base/jsonw.h"
 #include "base/tool.h"
-#include "config/config.h"
+#include "config/operands.h"
 #include "data/dataset.h"
 #include "shard/from_ids.h"
 #include "shard/shard.h"
@@ -107,29 +107,14 @@ static void summary(const struct shard_info *done, const struct encode_counts *c
 /* CONFIG.yaml, KEY=VALUE, and the options over both. */
 static int read_config(struct job *job, const struct args *args, char **v, int n, struct err *err)
 {
-	const char **overrides = mem_new((size_t)n + 1, sizeof(*overrides)), *yaml = NULL;
+	static const char *const required[] = { NULL };
 	struct config *c = &job->config;
-	struct buf problems = { 0 };
-	size_t k = 0;
-	int rc;
+	struct operands ops;
+	int rc = operands_read(&ops, v, n, false, err);
 
-	for (int i = 0; i < n; i++) {
-		if (strchr(v[i], '='))
-			overrides[k++] = v[i];
-		else if (yaml)
-			opt_misuse(&cmd, "one configuration file at a time: '%s', '%s'", yaml,
-				   v[i]);
-		else
-			yaml = v[i];
-	}
-	rc = config_load(c, CONFIG_TOKENIZE, yaml, overrides, k, &problems, err);
-	mem_free(overrides);
-	if (rc < 0 && problems.n) {
-		while (problems.n && problems.p[problems.n - 1] == '\n')
-			problems.p[--problems.n] = 0;
-		err_set(err, "%s", problems.p);
-	}
-	buf_free(&problems);
+	if (rc == 0)
+		rc = operands_config(&ops, c, CONFIG_TOKENIZE, required, err);
+	operands_free(&ops);
 	if (rc < 0)
 		return -1;
 	if (!config_is_set(c, "stage"))

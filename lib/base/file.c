@@ -45,9 +45,9 @@ int file_open(struct file *f, const char *path, struct err *err)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(err, "%s", path);
-	if (fstat(fd, &st) < 0 || S_ISDIR(st.st_mode)) {
+	if (fstat(fd, &st) < 0 || !(S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode))) {
 		close(fd);
-		return err_set(err, "%s: is a folder, a file is needed", path);
+		return err_set(err, "%s: is no file; a regular file or a pipe is needed", path);
 	}
 	if (!S_ISREG(st.st_mode) || st.st_size == 0) {
 		int rc = read_stream(f, fd, path, err);
@@ -220,8 +220,7 @@ int file_write(const char *path, const void *p, size_t n, struct err *err)
 	return out_commit(&o, err);
 }
 
-/* Removes a folder of plain files and folders; symbolic links are unlinked, not followed. */
-static void remove_tree(const char *path)
+void dir_remove(const char *path)
 {
 	DIR *d = opendir(path);
 	struct dirent *e;
@@ -234,7 +233,7 @@ static void remove_tree(const char *path)
 			continue;
 		p = path_join(path, e->d_name);
 		if (lstat(p, &st) == 0 && S_ISDIR(st.st_mode))
-			remove_tree(p);
+			dir_remove(p);
 		else
 			unlink(p);
 		mem_free(p);
@@ -252,7 +251,7 @@ int outdir_open(struct outdir *o, const char *path, struct err *err)
 		n--;
 	o->path = mem_strndup(path, n);
 	o->tmp = mem_printf("%s.tmp.%ld", o->path, (long)getpid());
-	remove_tree(o->tmp);
+	dir_remove(o->tmp);
 	if (dir_make(o->tmp, err) == 0)
 		return 0;
 	outdir_abort(o);
@@ -274,7 +273,7 @@ int outdir_commit(struct outdir *o, struct err *err)
 		mem_free(o->tmp);
 		o->tmp = NULL;
 		if (moved)
-			remove_tree(old);
+			dir_remove(old);
 	} else if (moved && !file_exists(o->path)) {
 		(void)!rename(old, o->path);
 	}
@@ -286,7 +285,7 @@ int outdir_commit(struct outdir *o, struct err *err)
 void outdir_abort(struct outdir *o)
 {
 	if (o->tmp)
-		remove_tree(o->tmp);
+		dir_remove(o->tmp);
 	mem_free(o->tmp);
 	mem_free(o->path);
 	*o = (struct outdir){ 0 };

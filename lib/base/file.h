@@ -35,6 +35,8 @@ const char *path_base(const char *path);
 char *path_dir(const char *path);
 /* mkdir -p. */
 int dir_make(const char *path, struct err *err);
+/* rm -rf of a folder; symbolic links are unlinked, not followed. */
+void dir_remove(const char *path);
 
 /* A file in the making. "-" or NULL writes to standard output. */
 struct out {

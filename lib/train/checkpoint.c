@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "train/checkpoint.h"
+
+#include "base/file.h"
+#include "base/jsonw.h"
+#include "base/mem.h"
+
+#include <dirent.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STATE   "trainer_state.json"
+#define MOMENTS "optimizer.safetensors"
+
+static int write_moments(const struct trainer *t, const char *dir, struct err *err)
+{
+	const struct st_entry v[] = { { "exp_avg", DT_F32, 1, { t->lora.n } },
+				      { "exp_avg_sq", DT_F32, 1, { t->lora.n } } };
+	const float *slabs[] = { t->lora.m, t->lora.v };
+	char *path = path_join(dir, MOMENTS);
+	float *host = mem_new(t->lora.n, sizeof(*host));
+	struct st_writer w;
+	int rc = st_writer_open(&w, path, v, 2, NULL, err);
+
+	for (int i = 0; rc == 0 && i < 2; i++) {
+		t->dev->ops->download(t->dev, host, slabs[i], t->lora.n * sizeof(*host));
+		rc = st_writer_put(&w, host, t->lora.n * sizeof(*host), err);
+	}
+	if (rc == 0)
+		rc = st_writer_close(&w, err);
+	else
+		st_writer_abort(&w);
+	mem_free(host);
+	mem_free(path);
+	return rc;
+}
+
+static int write_state(const struct trainer *t, const char *dir, struct err *err)
+{
+	char *path = path_join(dir, STATE), *text = mem_printf("{\"global_step\": %ld}\n", t->step);
+	int rc = file_write(path, text, strlen(text), err);
+
+	mem_free(path);
+	mem_free(text);
+	return rc;
+}
+
+/* The number N of a name "checkpoint-N", -1 for other names. */
+static long number_of(const char *name)
+{
+	char *end;
+	long n;
+
+	if (strncmp(name, "checkpoint-", 11))
+		return -1;
+	n = strtol(name + 11, &end, 10);
+	return *end || end == name + 11 ? -1 : n;
+}
+
+static void remove_oldest(const char *dir, long keep)
+{
+	for (;;) {
+		DIR *d = opendir(dir);
+		struct dirent *e;
+		long count = 0, oldest = -1;
+		char *path;
+
+		while (d && (e = readdir(d))) {
+			long n = number_of(e->d_name);
+
+			count += n >= 0;
+			if (n >= 0 && (oldest < 0 || n < oldest))
+				oldest = n;
+		}
+		if (d)
+			closedir(d);
+		if (count <= keep)
+			return;
+		path = mem_printf("%s/checkpoint-%ld", dir, oldest);
+		dir_remove(path);
+		mem_free(path);
+	}
+}
+
+int checkpoint_save(const struct trainer *t, const char *dir, const struct provenance *p, long keep,
+		    struct err *err)
+{
+	char *path = mem_printf("%s/checkpoint-%ld", dir, t->step);
+	struct outdir o;
+	int rc = outdir_open(&o, path, err);
+
+	if (rc == 0) {
+		rc = write_moments(t, o.tmp, err);
+		if (rc == 0)
+			rc = write_state(t, o.tmp, err);
+		if (rc == 0)
+			rc = provenance_write(o.tmp, p, err);
+		if (rc == 0)
+			rc = adapter_write(o.tmp, &t->lora, t->lora.p, &t->info, err);
+		if (rc == 0)
+			rc = outdir_commit(&o, err);
+		else
+			outdir_abort(&o);
+	}
+	if (rc == 0 && keep > 0)
+		remove_oldest(dir, keep);
+	mem_free(path);
+	return rc;
+}
+
+static json_t *load_json(const char *dir, const char *name, struct err *err)
+{
+	char *path = path_join(dir, name);
+	json_error_t je;
+	json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &je);
+
+	if (!json_is_object(root)) {
+		err_set(err, "%s: %s", path, root ? "not an object" : je.text);
+		json_decref(root);
+		root = NULL;
+	}
+	mem_free(path);
+	return root;
+}
+
+/* Settings that may differ between a run and the run that goes on from it. */
+static bool may_differ(const char *key)
+{
+	static const char *const keys[] = {
+		"output_dir",    "overwrite_output_dir",   "save_steps",
+		"save_strategy", "save_total_limit",       "logging_steps",
+		"plot_loss",     "resume_from_checkpoint", "disable_gradient_checkpointing"
+	};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		if (!strcmp(keys[i], key))
+			return true;
+	return false;
+}
+
+static int compare_settings(const json_t *old, const struct provenance *now, const char *path,
+			    struct err *err)
+{
+	json_error_t je;
+	json_t *settings = json_loads(now->config, 0, &je), *v;
+	const json_t *was = json_object_get(old, "config");
+	const char *key, *hash = json_string_value(json_object_get(old, "shard_sha256"));
+	const char *base = json_string_value(json_object_get(old, "base_sha256"));
+	int rc = 0;
+
+	if (!hash || strcmp(hash, now->shard_hash))
+		rc = err_set(
+			err,
+			"%s was made with another shard; go on with the same data, or start anew",
+			path);
+	else if (!base || strcmp(base, now->base_hash))
+		rc = err_set(err, "%s was made with another base model", path);
+	json_object_foreach(settings, key, v)
+	{
+		if (rc == 0 && !may_differ(key) && !json_equal(v, json_object_get(was, key)))
+			rc = err_set(err,
+				     "%s was made with another %s; go on with the same settings, "
+				     "or start "
+				     "anew",
+				     path, key);
+	}
+	json_decref(settings);
+	return rc;
+}
+
+static int load_moments(struct trainer *t, const char *path, struct err *err)
+{
+	static const char *const names[] = { "exp_avg", "exp_avg_sq" };
+	float *slabs[] = { t->lora.m, t->lora.v };
+	char *file = path_join(path, MOMENTS);
+	struct tensors v;
+	int rc = safetensors_open(&v, file, err);
+
+	for (int i = 0; rc == 0 && i < 2; i++) {
+		const struct tensor *one = tensors_find(&v, names[i]);
+
+		if (!one || one->type != DT_F32 || one->bytes != t->lora.n * sizeof(float))
+			rc = err_set(err, "%s: '%s' is missing or of another size", file, names[i]);
+		else
+			t->dev->ops->upload(t->dev, slabs[i], one->data, one->bytes);
+	}
+	tensors_close(&v);
+	mem_free(file);
+	return rc;
+}
+
+static int load_adapter(struct trainer *t, const char *path, struct err *err)
+{
+	struct adapter a;
+	struct lora l;
+	int rc;
+
+	if (adapter_open(&a, path, &t->model.arch, err) < 0)
+		return -1;
+	rc = adapter_to_lora(&a, &l, t->dev, t->model.act, err);
+	if (rc == 0 && l.n != t->lora.n)
+		rc = err_set(err, "%s: the adapter has another shape", path);
+	else if (rc == 0)
+		t->dev->ops->copy(t->dev, t->lora.p, l.p, l.n * sizeof(float));
+	if (l.dev)
+		lora_close(&l);
+	adapter_close(&a);
+	lora_refresh(&t->lora);
+	return rc;
+}
+
+int checkpoint_load(struct trainer *t, const char *path, const struct provenance *now,
+		    struct err *err)
+{
+	json_t *old = load_json(path, "anekdot.json", err), *state = NULL;
+	json_int_t step = -1;
+	int rc = -1;
+
+	if (old && compare_settings(old, now, path, err) == 0)
+		state = load_json(path, STATE, err);
+	if (state) {
+		step = json_integer_value(json_object_get(state, "global_step"));
+		rc = step >= 1 && step < t->schedule.total_steps
+			     ? 0
+			     : err_set(err,
+				       "%s: it stands at step %lld, the run has %ld: nothing is "
+				       "left to do",
+				       path, (long long)step, t->schedule.total_steps);
+	}
+	if (rc == 0)
+		rc = load_adapter(t, path, err);
+	if (rc == 0)
+		rc = load_moments(t, path, err);
+	if (rc == 0)
+		t->step = (long)step;
+	json_decref(old);
+	json_decref(state);
+	return rc;
+}

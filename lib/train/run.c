@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "train/run.h"
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/jsonw.h"
+#include "base/tool.h"
+#include "config/operands.h"
+#include "train/checkpoint.h"
+#include "train/runlog.h"
+
+#include <string.h>
+
+/* Everything that is open during a run. */
+struct run {
+	const struct run_args *args;
+	struct config c;
+	struct shard shard;
+	struct trainer t;
+	struct runlog log;
+	struct buf config_json;
+	struct hash_hex base_hash;
+	struct provenance provenance;
+	char *reference;
+};
+
+static int load_config(struct run *r, const struct operands *ops, struct err *err)
+{
+	static const char *const required[] = { "model_name_or_path", "output_dir", NULL };
+	static const char *const to_plan[] = { "model_name_or_path", NULL };
+
+	if (operands_config(ops, &r->c, r->args->use, r->args->plan ? to_plan : required, err) < 0)
+		return -1;
+	if (r->c.notes)
+		tool_note("%s", r->c.notes);
+	if (r->c.ignored)
+		tool_note("no effect here: %s", r->c.ignored);
+	return 0;
+}
+
+/* The folder of an older run is not overwritten unless that was asked for. */
+static int prepare_output(const struct run *r, struct err *err)
+{
+	char *weights = path_join(r->c.output_dir, "adapter_model.safetensors");
+	int rc = dir_make(r->c.output_dir, err);
+
+	if (rc == 0 && file_exists(weights)) {
+		if (!r->c.overwrite_output_dir)
+			rc = err_set(
+				err,
+				"%s holds an adapter; set overwrite_output_dir: true, or another "
+				"output_dir",
+				r->c.output_dir);
+		else
+			remove(weights);
+	}
+	mem_free(weights);
+	return rc;
+}
+
+static int describe(struct run *r, struct err *err)
+{
+	struct provenance *p = &r->provenance;
+
+	config_write_json(&r->c, r->args->use, &r->config_json);
+	if (hash_path(&r->base_hash, r->c.model_name_or_path, err) < 0)
+		return -1;
+	if (r->args->objective == &objective_dpo)
+		r->reference =
+			r->c.ref_model_adapters
+				? mem_printf("the base wearing %s", r->c.ref_model_adapters)
+				: mem_strdup(r->t.merged.n ? "the base with the merged adapters"
+							   : "the base, adapter off");
+	*p = (struct provenance){
+		.tool = r->args->tool,
+		.config = r->config_json.p,
+		.base = r->c.model_name_or_path,
+		.base_hash = r->base_hash.s,
+		.adapters = r->c.adapter_name_or_path,
+		.shard_hash = r->shard.hash,
+		.tokenizer_hash = r->shard.info.tokenizer_hash,
+		.reference = r->reference,
+		.template_name = r->shard.info.template_name,
+		.system = r->shard.info.system,
+	};
+	return 0;
+}
+
+/* Steps until the end or a signal; saves on the way as save_steps says. */
+static int train(struct run *r, struct err *err)
+{
+	struct trainer *t = &r->t;
+	long interval = config_interval(r->c.save_steps, t->schedule.total_steps);
+	bool saves = !strcmp(r->c.save_strategy, "steps"),
+	     epochs = !strcmp(r->c.save_strategy, "epoch");
+
+	while (t->step < t->schedule.total_steps) {
+		struct metrics m;
+		double grad_norm, lr;
+		bool stop, due;
+
+		if (trainer_step(t, &m, &grad_norm, &lr, err) < 0 ||
+		    runlog_step(&r->log, &m, grad_norm, lr, err) < 0)
+			return -1;
+		stop = r->args->stop && *r->args->stop && t->step < t->schedule.total_steps;
+		due = (saves && t->step % interval == 0) ||
+		      (epochs && t->step % (long)t->schedule.steps_per_epoch == 0);
+		if ((stop || (due && t->step < t->schedule.total_steps)) &&
+		    checkpoint_save(t, r->c.output_dir, &r->provenance, r->c.save_total_limit,
+				    err) < 0)
+			return -1;
+		if (stop)
+			return err_kind(err, ERR_INTERRUPTED,
+					"interrupted after step %ld; go on with "
+					"resume_from_checkpoint=%s/checkpoint-%ld",
+					t->step, r->c.output_dir, t->step);
+	}
+	return 0;
+}
+
+/* The run's records first, the adapter's weights last: where they are, everything is. */
+static int save(struct run *r, struct err *err)
+{
+	const char *dir = r->c.output_dir;
+
+	if (runlog_finish(&r->log, r->c.plot_loss, err) < 0 ||
+	    provenance_write(dir, &r->provenance, err) < 0)
+		return -1;
+	return adapter_write(dir, &r->t.lora, r->t.lora.p, &r->t.info, err);
+}
+
+static void summary(const struct run *r)
+{
+	const struct log_row *last = &r->log.rows[r->log.n_rows - 1];
+	double took = clock_now() - r->log.started;
+	struct buf text = { 0 };
+	struct jsonw w = { .out = &text };
+
+	progress_end();
+	fprintf(stderr, "%s: %ld steps, loss %.4f, %.0f tokens/s, %.1f s: %s\n", r->args->tool,
+		r->t.step, last->loss, (double)r->log.n_tokens / took, took, r->c.output_dir);
+	if (!r->args->json)
+		return;
+	jsonw_open(&w, '{');
+	jsonw_kstr(&w, "output_dir", r->c.output_dir);
+	jsonw_kint(&w, "steps", r->t.step);
+	jsonw_knum(&w, "loss", last->loss, 9);
+	jsonw_knum(&w, "train_loss", r->log.total_loss / (double)(r->t.step - r->log.first_step),
+		   9);
+	jsonw_kint(&w, "tokens", (int64_t)r->log.n_tokens);
+	jsonw_knum(&w, "seconds", took, 6);
+	jsonw_knum(&w, "tokens_per_second", (double)r->log.n_tokens / took, 6);
+	jsonw_close(&w, '}');
+	printf("%s\n", text.p);
+	buf_free(&text);
+}
+
+static void announce(const struct run *r)
+{
+	fprintf(stderr, "%s: %zu examples, %ld steps, %zu trainable parameters, %s on %s\n",
+		r->args->tool, r->shard.n, r->t.schedule.total_steps, r->t.lora.n,
+		r->t.model.act == DT_F32 ? "fp32" : "bf16", r->t.dev->ops->name);
+	if (r->reference)
+		fprintf(stderr, "%s: reference: %s\n", r->args->tool, r->reference);
+}
+
+static int run(struct run *r, const struct operands *ops, struct err *err)
+{
+	const struct run_args *a = r->args;
+	struct trainer_options o = { a->device, a->threads, a->memory_limit };
+	const char *resume;
+
+	if (load_config(r, ops, err) < 0 || shard_open(&r->shard, ops->shard, err) < 0 ||
+	    (!a->plan && prepare_output(r, err) < 0) ||
+	    trainer_open(&r->t, &r->c, a->objective, &r->shard, &o, err) < 0)
+		return -1;
+	if (a->plan) {
+		trainer_print_plan(&r->t, stdout);
+		return 0;
+	}
+	if (describe(r, err) < 0)
+		return -1;
+	announce(r);
+	resume = r->c.resume_from_checkpoint;
+	if (resume && checkpoint_load(&r->t, resume, &r->provenance, err) < 0)
+		return -1;
+	if (runlog_open(&r->log, &r->t, r->c.output_dir, resume != NULL, err) < 0 ||
+	    train(r, err) < 0 || save(r, err) < 0)
+		return -1;
+	summary(r);
+	return 0;
+}
+
+int run_training(const struct run_args *args, struct err *err)
+{
+	struct run r = { .args = args };
+	struct operands ops;
+	int rc = operands_read(&ops, args->operands, args->n_operands, true, err);
+
+	if (rc == 0)
+		rc = run(&r, &ops, err);
+	operands_free(&ops);
+	runlog_close(&r.log);
+	trainer_close(&r.t);
+	shard_close(&r.shard);
+	config_close(&r.c);
+	buf_free(&r.config_json);
+	mem_free(r.reference);
+	return rc;
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "train/runlog.h"
+
+#include "base/jsonw.h"
+#include "base/tool.h"
+
+#include <string.h>
+
+int runlog_open(struct runlog *l, const struct trainer *t, const char *dir, bool append,
+		struct err *err)
+{
+	char *path = path_join(dir, "trainer_log.jsonl");
+
+	memset(l, 0, sizeof(*l));
+	l->t = t;
+	l->dir = mem_strdup(dir);
+	l->interval = config_interval(t->c->logging_steps, t->schedule.total_steps);
+	l->started = clock_now();
+	l->first_step = t->step;
+	l->f = fopen(path, append ? "ab" : "wb");
+	if (!l->f)
+		err_sys(err, "%s", path);
+	mem_free(path);
+	return l->f ? 0 : -1;
+}
+
+/* "H:MM:SS" as LLaMA-Factory prints times. */
+static void clock_text(char out[32], double seconds)
+{
+	long s = (long)seconds;
+
+	snprintf(out, 32, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+}
+
+static double seconds_left(const struct runlog *l)
+{
+	long done = l->t->step - l->first_step;
+
+	return done ? (clock_now() - l->started) / (double)done *
+			       (double)(l->t->schedule.total_steps - l->t->step)
+		    : 0;
+}
+
+static void preference(struct jsonw *w, const struct log_row *r)
+{
+	jsonw_knum(w, "rewards/chosen", r->rewards_chosen, 9);
+	jsonw_knum(w, "rewards/rejected", r->rewards_rejected, 9);
+	jsonw_knum(w, "rewards/margins", r->rewards_chosen - r->rewards_rejected, 9);
+	jsonw_knum(w, "logps/chosen", r->logps_chosen, 9);
+	jsonw_knum(w, "logps/rejected", r->logps_rejected, 9);
+}
+
+static int write_row(struct runlog *l, const struct log_row *r, struct err *err)
+{
+	bool dpo = l->t->objective == &objective_dpo;
+	struct buf text = { 0 };
+	struct jsonw w = { .out = &text };
+	char elapsed[32], left[32];
+	bool ok;
+
+	clock_text(elapsed, clock_now() - l->started);
+	clock_text(left, seconds_left(l));
+	jsonw_open(&w, '{');
+	jsonw_kint(&w, "current_steps", r->step);
+	jsonw_kint(&w, "total_steps", l->t->schedule.total_steps);
+	jsonw_knum(&w, "loss", r->loss, 9);
+	if (dpo)
+		jsonw_knum(&w, "accuracy", r->accuracy, 9);
+	jsonw_knum(&w, "lr", r->lr, 9);
+	jsonw_knum(&w, "epoch", r->epoch, 9);
+	jsonw_knum(&w, "percentage", 100.0 * (double)r->step / (double)l->t->schedule.total_steps,
+		   4);
+	jsonw_kstr(&w, "elapsed_time", elapsed);
+	jsonw_kstr(&w, "remaining_time", left);
+	jsonw_knum(&w, "grad_norm", r->grad_norm, 9);
+	jsonw_kint(&w, "total_tokens", (int64_t)l->n_tokens);
+	if (dpo)
+		preference(&w, r);
+	jsonw_close(&w, '}');
+	buf_char(&text, '\n');
+	ok = fwrite(text.p, 1, text.n, l->f) == text.n && !fflush(l->f);
+	buf_free(&text);
+	return ok ? 0 : err_sys(err, "%s/trainer_log.jsonl", l->dir);
+}
+
+static void show(const struct runlog *l, double loss)
+{
+	double took = clock_now() - l->started;
+	char left[32];
+
+	clock_text(left, seconds_left(l));
+	progress("%s: step %ld/%ld  loss %.4f  %.0f tokens/s  %s left", l->t->objective->name,
+		 l->t->step, l->t->schedule.total_steps, loss,
+		 (double)l->n_tokens / (took > 0 ? took : 1), left);
+}
+
+/* The interval's means become a row. */
+static int close_interval(struct runlog *l, double grad_norm, double lr, struct err *err)
+{
+	double n = (double)l->n_sum;
+	struct log_row *r;
+
+	l->rows = mem_grow(l->rows, l->n_rows + 1, sizeof(*l->rows));
+	r = &l->rows[l->n_rows++];
+	*r = (struct log_row){
+		.step = l->t->step,
+		.epoch = schedule_epoch(&l->t->schedule, l->t->step),
+		.loss = l->sum.loss / n,
+		.grad_norm = grad_norm,
+		.lr = lr,
+		.rewards_chosen = l->sum.rewards_chosen / n,
+		.rewards_rejected = l->sum.rewards_rejected / n,
+		.accuracy = l->sum.accuracy / n,
+		.logps_chosen = l->sum.logps_chosen / n,
+		.logps_rejected = l->sum.logps_rejected / n,
+	};
+	memset(&l->sum, 0, sizeof(l->sum));
+	l->n_sum = 0;
+	return write_row(l, r, err);
+}
+
+int runlog_step(struct runlog *l, const struct metrics *m, double grad_norm, double lr,
+		struct err *err)
+{
+	l->sum.loss += m->loss;
+	l->sum.rewards_chosen += m->rewards_chosen;
+	l->sum.rewards_rejected += m->rewards_rejected;
+	l->sum.accuracy += m->accuracy;
+	l->sum.logps_chosen += m->logps_chosen;
+	l->sum.logps_rejected += m->logps_rejected;
+	l->n_sum++;
+	l->total_loss += m->loss;
+	l->n_tokens += m->n_tokens;
+	show(l, m->loss);
+	if (l->t->step % l->interval && l->t->step != l->t->schedule.total_steps)
+		return 0;
+	return close_interval(l, grad_norm, lr, err);
+}
+
+static int write_named(const struct runlog *l, const char *name, const struct buf *text,
+		       struct err *err)
+{
+	char *path = path_join(l->dir, name);
+	int rc = file_write(path, text->p, text->n, err);
+
+	mem_free(path);
+	return rc;
+}
+
+static void history(struct jsonw *w, const struct runlog *l)
+{
+	jsonw_key(w, "log_history");
+	jsonw_open(w, '[');
+	for (size_t i = 0; i < l->n_rows; i++) {
+		const struct log_row *r = &l->rows[i];
+
+		jsonw_open(w, '{');
+		jsonw_knum(w, "epoch", r->epoch, 9);
+		jsonw_knum(w, "grad_norm", r->grad_norm, 9);
+		jsonw_knum(w, "learning_rate", r->lr, 9);
+		jsonw_knum(w, "loss", r->loss, 9);
+		if (l->t->objective == &objective_dpo) {
+			jsonw_knum(w, "rewards/accuracies", r->accuracy, 9);
+			preference(w, r);
+		}
+		jsonw_kint(w, "step", r->step);
+		jsonw_close(w, '}');
+	}
+	jsonw_close(w, ']');
+}
+
+static int write_state(const struct runlog *l, struct err *err)
+{
+	const struct trainer *t = l->t;
+	struct buf text = { 0 };
+	struct jsonw w = { .out = &text, .indent = 2 };
+	int rc;
+
+	jsonw_open(&w, '{');
+	jsonw_knum(&w, "epoch", schedule_epoch(&t->schedule, t->step), 9);
+	jsonw_kint(&w, "global_step", t->step);
+	history(&w, l);
+	jsonw_kint(&w, "logging_steps", l->interval);
+	jsonw_kint(&w, "max_steps", t->schedule.total_steps);
+	jsonw_kint(&w, "num_input_tokens_seen", (int64_t)l->n_tokens);
+	jsonw_knum(&w, "num_train_epochs", t->c->num_train_epochs, 9);
+	jsonw_kint(&w, "train_batch_size", (int64_t)t->schedule.batch_size);
+	jsonw_close(&w, '}');
+	buf_char(&text, '\n');
+	rc = write_named(l, "trainer_state.json", &text, err);
+	buf_free(&text);
+	return rc;
+}
+
+static int write_results(const struct runlog *l, struct err *err)
+{
+	const struct trainer *t = l->t;
+	long steps = t->step - l->first_step;
+	double took = clock_now() - l->started;
+	struct buf text = { 0 };
+	struct jsonw w = { .out = &text, .indent = 4 };
+	int rc;
+
+	jsonw_open(&w, '{');
+	jsonw_knum(&w, "epoch", schedule_epoch(&t->schedule, t->step), 9);
+	jsonw_kint(&w, "num_input_tokens_seen", (int64_t)l->n_tokens);
+	jsonw_knum(&w, "tokens_per_second", (double)l->n_tokens / took, 6);
+	jsonw_knum(&w, "train_loss", steps ? l->total_loss / (double)steps : 0, 9);
+	jsonw_knum(&w, "train_runtime", took, 6);
+	jsonw_knum(&w, "train_steps_per_second", (double)steps / took, 6);
+	jsonw_close(&w, '}');
+	buf_char(&text, '\n');
+	rc = write_named(l, "train_results.json", &text, err);
+	if (rc == 0)
+		rc = write_named(l, "all_results.json", &text, err);
+	buf_free(&text);
+	return rc;
+}
+
+int runlog_finish(struct runlog *l, bool with_plot, struct err *err)
+{
+	struct buf svg = { 0 };
+	int rc = write_state(l, err);
+
+	if (rc == 0)
+		rc = write_results(l, err);
+	if (rc == 0 && with_plot) {
+		char *title = mem_printf("training loss of %s", path_base(l->dir));
+
+		svg_loss(l->rows, l->n_rows, title, &svg);
+		rc = write_named(l, "training_loss.svg", &svg, err);
+		buf_free(&svg);
+		mem_free(title);
+	}
+	return rc;
+}
+
+void runlog_close(struct runlog *l)
+{
+	progress_end();
+	if (l->f)
+		fclose(l->f);
+	mem_free(l->dir);
+	mem_free(l->rows);
+	memset(l, 0, sizeof(*l));
+}
