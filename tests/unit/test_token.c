@@ -115,30 +115,27 @@ static struct token *rewritten(const struct token *t, const char *name)
 	return again;
 }
 
-static void test_tiny(void)
+/* Six small tokenizers, each as it stands and written again. edge: cases of contractions, strip flags,
+ * normalisation and white space that were made by chance. */
+static void test_tiny(const char *name, size_t n, size_t n_edge)
 {
-	static const struct {
-		const char *name;
-		size_t n;
-	} tiny[] = { { "added", 143 },  { "gpt2", 102 },           { "llama3", 149 },
-		     { "smollm", 111 }, { "qwen_strmerges", 109 }, { "qwen_pairmerges", 110 } };
+	char json[64], cases[64], edge[64];
+	struct token *t, *again;
 
-	for (size_t i = 0; i < sizeof(tiny) / sizeof(*tiny); i++) {
-		char json[64], cases[64];
-		struct token *t, *again;
-
-		snprintf(json, sizeof(json), "tiny_%s.tokenizer.json", tiny[i].name);
-		snprintf(cases, sizeof(cases), "tiny_%s.public.jsonl", tiny[i].name);
-		t = open_fixture(json);
-		if (!t)
-			continue;
-		run_file(t, cases, tiny[i].n);
-		again = rewritten(t, json);
-		if (again)
-			run_file(again, cases, tiny[i].n);
-		token_close(again);
-		token_close(t);
-	}
+	snprintf(json, sizeof(json), "tiny_%s.tokenizer.json", name);
+	snprintf(cases, sizeof(cases), "tiny_%s.public.jsonl", name);
+	snprintf(edge, sizeof(edge), "tiny_%s.edge.jsonl", name);
+	t = open_fixture(json);
+	if (!t)
+		return;
+	run_file(t, cases, n);
+	if (n_edge)
+		run_file(t, edge, n_edge);
+	again = rewritten(t, json);
+	if (again)
+		run_file(again, cases, n);
+	token_close(again);
+	token_close(t);
 }
 
 static void test_qwen_decode(const struct token *t)
@@ -272,7 +269,12 @@ int main(void)
 {
 	scratch_make();
 	test_classes();
-	test_tiny();
+	test_tiny("added", 143, 200);
+	test_tiny("gpt2", 102, 200);
+	test_tiny("llama3", 149, 200);
+	test_tiny("smollm", 111, 200);
+	test_tiny("qwen_strmerges", 109, 200);
+	test_tiny("qwen_pairmerges", 110, 0);
 	test_qwen();
 	test_smollm2();
 	rmdir(scratch);
