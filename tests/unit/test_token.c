@@ -3,7 +3,7 @@
 #include "tests/unit/token_files.h"
 
 #include "base/tool.h"
-#include "token/unicode.h"
+#include "token/vocab.h"
 
 #include <glob.h>
 
@@ -180,6 +180,9 @@ static void test_plain(const struct token *t)
 	token_decode(t, plain.v, plain.n, true, &b);
 	check_str(b.p, text, "the text comes back");
 	check(token_is_special(t, 151644) && !token_is_special(t, 151667), "special is a flag");
+	check(split_next(t, SPLIT_QWEN2, "'\xC5\xBFm", 4) == 3 &&
+		      split_next(t, SPLIT_GPT2, "'\xC5\xBFm", 4) == 1,
+	      "a long s is an s to patterns that ignore case");
 	check(token_id(t, "<|im_end|>") == 151645 && token_id(t, "<|nothing|>") == -1 &&
 		      token_count(t) == 151669,
 	      "ids by text");

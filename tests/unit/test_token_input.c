@@ -157,6 +157,33 @@ static void test_ignore_merges(void)
 	buf_free(&b);
 }
 
+/* Bytes without a token: dropped, or one unknown token each, or one a run. */
+static void test_unknown(void)
+{
+	static const struct {
+		const char *extra;
+		uint32_t n;
+	} cases[] = { { "", 2 },
+		      { "\"unk_token\": \"ab\", ", 4 },
+		      { "\"unk_token\": \"ab\", \"fuse_unk\": true, ", 3 } };
+
+	for (size_t i = 0; i < 3; i++) {
+		struct buf b = make_json((struct parts){ .merges = "", .extra = cases[i].extra });
+		struct err err = { 0 };
+		struct ids ids = { 0 };
+		struct token *t = token_open(put("small.json", b.p, b.n), &err);
+
+		if (t)
+			token_encode(t, "axyb", 4, TOKEN_PLAIN, &ids, &err);
+		check(ids.n == cases[i].n && ids.v[0] == 0 && ids.v[ids.n - 1] == 1,
+		      "bytes without a token, {%s}", cases[i].extra);
+		unlink(scratch_path("small.json"));
+		token_close(t);
+		ids_free(&ids);
+		buf_free(&b);
+	}
+}
+
 static void put_u32(struct buf *b, uint32_t x)
 {
 	buf_add(b, &x, 4);
@@ -362,6 +389,7 @@ int main(void)
 	test_broken_parts();
 	test_broken_files();
 	test_ignore_merges();
+	test_unknown();
 	test_gguf("tiny_smollm.tokenizer.json", "smollm");
 	test_gguf("tiny_qwen_strmerges.tokenizer.json", "qwen2");
 	test_gguf("tiny_llama3.tokenizer.json", "llama-bpe");
