@@ -11,7 +11,7 @@
 #define SHORT 96
 
 struct bpe_symbol {
-	uint32_t id, rank, merged; /* rank and result of the pair (this, next); TOKEN_NONE: none */
+	uint32_t id, rank; /* of the pair (this, next); TOKEN_NONE: none */
 	uint32_t prev, next; /* TOKEN_NONE: none */
 };
 
@@ -40,29 +40,25 @@ static size_t symbols(const struct token *t, const unsigned char *s, size_t n, u
 	return k;
 }
 
+/* Ranks of all pairs of neighbours. */
+static void first_ranks(const struct token *t, const unsigned char *s, size_t n,
+			const uint32_t *ids, size_t len, uint32_t *rank)
+{
+	if (len == n && t->unk == TOKEN_NONE) { /* each symbol is the token of its byte */
+		for (size_t i = 0; i + 1 < len; i++)
+			rank[i] = t->byte_ranks[s[i] << 8 | s[i + 1]];
+		return;
+	}
+	for (size_t i = 0; i + 1 < len; i++)
+		rank[i] = token_rank(t, ids[i], ids[i + 1]);
+}
+
 static size_t merge_short(const struct token *t, const unsigned char *s, size_t n, uint32_t *ids)
 {
-	uint32_t rank[SHORT + 1], merged[SHORT + 1];
+	uint32_t rank[SHORT];
 	size_t len = symbols(t, s, n, ids, 1);
 
-#define LOOK(i)                                                                                    \
-	do {                                                                                       \
-		const struct pair *p_ = token_pair(t, ids[i], ids[(i) + 1]);                       \
-                                                                                                   \
-		rank[i] = p_ ? p_->rank : TOKEN_NONE;                                              \
-		merged[i] = p_ ? p_->id : TOKEN_NONE;                                              \
-	} while (0)
-	for (size_t i = 0; i + 1 < len; i++) {
-		/* then each symbol is the token of its byte */
-		if (len == n && t->unk == TOKEN_NONE) {
-			const struct pair *p = &t->byte_pairs[s[i] << 8 | s[i + 1]];
-
-			rank[i] = p->rank;
-			merged[i] = p->id;
-		} else {
-			LOOK(i);
-		}
-	}
+	first_ranks(t, s, n, ids, len, rank);
 	while (len > 1) {
 		uint32_t low = TOKEN_NONE;
 		size_t at = 0;
@@ -74,17 +70,15 @@ static size_t merge_short(const struct token *t, const unsigned char *s, size_t 
 			break;
 		while (rank[at] != low)
 			at++;
-		ids[at] = merged[at];
+		ids[at] = t->merged[low];
 		len--;
 		memmove(ids + at + 1, ids + at + 2, (len - at - 1) * sizeof(*ids));
-		memmove(rank + at, rank + at + 1, (len - 1 - at) * sizeof(*rank));
-		memmove(merged + at, merged + at + 1, (len - 1 - at) * sizeof(*merged));
+		memmove(rank + at, rank + at + 1, (len - at - 1) * sizeof(*rank));
 		if (at + 1 < len)
-			LOOK(at);
+			rank[at] = token_rank(t, ids[at], ids[at + 1]);
 		if (at > 0)
-			LOOK(at - 1);
+			rank[at - 1] = token_rank(t, ids[at - 1], ids[at]);
 	}
-#undef LOOK
 	return len;
 }
 
@@ -122,13 +116,11 @@ static uint64_t heap_pop(struct bpe *b)
 static void queue_pair(struct bpe *b, uint32_t i)
 {
 	struct bpe_symbol *v = b->symbols;
-	const struct pair *p =
-		v[i].next == TOKEN_NONE ? NULL : token_pair(b->t, v[i].id, v[v[i].next].id);
+	uint32_t next = v[i].next;
 
-	v[i].rank = p ? p->rank : TOKEN_NONE;
-	v[i].merged = p ? p->id : TOKEN_NONE;
-	if (p)
-		heap_push(b, (uint64_t)p->rank << 32 | i);
+	v[i].rank = next == TOKEN_NONE ? TOKEN_NONE : token_rank(b->t, v[i].id, v[next].id);
+	if (v[i].rank != TOKEN_NONE)
+		heap_push(b, (uint64_t)v[i].rank << 32 | i);
 }
 
 static void merge_long(struct bpe *b, const unsigned char *s, size_t n)
@@ -156,7 +148,7 @@ static void merge_long(struct bpe *b, const unsigned char *s, size_t n)
 		if (v[i].rank != top >> 32)
 			continue; /* this symbol or its neighbour has changed since */
 		gone = v[i].next;
-		v[i].id = v[i].merged;
+		v[i].id = b->t->merged[v[i].rank];
 		v[i].next = v[gone].next;
 		v[gone].rank = TOKEN_NONE;
 		if (v[i].next != TOKEN_NONE)

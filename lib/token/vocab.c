@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Building a tokenizer: entries, merges, added tokens, and the hashes over them. */
+/* Building a tokenizer: entries, added tokens, merges. finish.c does what comes after. */
 #include "token/vocab.h"
 
-#include "base/hash.h"
 #include "base/utf8.h"
 
 #include <stdio.h>
@@ -54,7 +53,7 @@ struct token *token_new(size_t n_vocab)
 	struct token *t = mem_new(1, sizeof(*t));
 	size_t slots = 1024;
 
-	while (slots < 2 * n_vocab)
+	while (slots < n_vocab + n_vocab / 2)
 		slots *= 2;
 	t->slots = mem_new(slots, sizeof(*t->slots));
 	memset(t->slots, 0xff, slots * sizeof(*t->slots));
@@ -85,7 +84,8 @@ void token_close(struct token *t)
 	mem_free(t->merges);
 	mem_free(t->pairs);
 	mem_free(t->pair_filter);
-	mem_free(t->byte_pairs);
+	mem_free(t->byte_ranks);
+	mem_free(t->merged);
 	mem_free(t->post_processor);
 	mem_free(t->chat_template);
 	mem_free(t);
@@ -185,7 +185,7 @@ static int new_entry(struct token *t, int64_t id, const char *key, size_t n, str
 {
 	struct entry *e;
 
-	if (id < 0 || id >= (int64_t)t->slot_mask + ID_SLACK)
+	if (id < 0 || id >= (int64_t)t->slot_mask + ID_SLACK || id > TOKEN_MAX_ID)
 		return err_set(err, "token \"%s\": id %lld is out of range", token_show(key, n).s,
 			       (long long)id);
 	if (utf8_valid(key, n) != n)
@@ -219,7 +219,7 @@ int token_add_vocab(struct token *t, int64_t id, const char *key, size_t n, stru
 
 	if (!n)
 		return err_set(err, "token %lld is empty", (long long)id);
-	if (2 * (uint64_t)t->n_vocab > t->slot_mask)
+	if (t->n_vocab + (uint64_t)t->n_vocab / 2 > t->slot_mask)
 		return err_set(err, "more vocabulary entries than announced");
 	if (new_entry(t, id, key, n, err) < 0)
 		return -1;
@@ -278,151 +278,12 @@ int token_add_merge(struct token *t, const char *left, size_t n_left, const char
 		return err_set(err, "merge %u: \"%s\" is not in the vocabulary", t->n_merges,
 			       m.left == TOKEN_NONE ? token_show(left, n_left).s
 						    : token_show(right, n_right).s);
+	if (t->n_merges == TOKEN_MAX_MERGES)
+		return err_set(err, "more than %u merges", TOKEN_MAX_MERGES);
 	if (t->n_merges == t->merges_cap) {
 		t->merges_cap = t->merges_cap ? 2 * t->merges_cap : 1024;
 		t->merges = mem_grow(t->merges, t->merges_cap, sizeof(*t->merges));
 	}
 	t->merges[t->n_merges++] = m;
-	return 0;
-}
-
-/* A pair that stands twice has the later rank, as in Hugging Face tokenizers. */
-static void put_pair(struct token *t, struct pair pair)
-{
-	uint32_t i = pair_hash(pair.left, pair.right);
-	struct pair *p;
-
-	for (;; i++) {
-		p = &t->pairs[i & t->pair_mask];
-		if (p->rank == TOKEN_NONE || (p->left == pair.left && p->right == pair.right))
-			break;
-	}
-	*p = pair;
-	i = pair_hash(pair.left, pair.right) & t->filter_mask;
-	t->pair_filter[i / 64] |= (uint64_t)1 << i % 64;
-}
-
-/* Pairs of single bytes are half of all look-ups: each word begins with them. */
-static void make_byte_pairs(struct token *t)
-{
-	t->byte_pairs = mem_new(65536, sizeof(*t->byte_pairs));
-	memset(t->byte_pairs, 0xff, 65536 * sizeof(*t->byte_pairs));
-	for (int a = 0; a < 256; a++) {
-		for (int b = 0; b < 256; b++) {
-			const struct pair *p = NULL;
-
-			if (t->byte_id[a] != TOKEN_NONE && t->byte_id[b] != TOKEN_NONE)
-				p = token_pair(t, t->byte_id[a], t->byte_id[b]);
-			if (p)
-				t->byte_pairs[a << 8 | b] = *p;
-		}
-	}
-}
-
-static int make_pairs(struct token *t, struct err *err)
-{
-	size_t slots = 16;
-	struct buf key = { 0 };
-
-	while (slots < 2 * (size_t)t->n_merges)
-		slots *= 2;
-	t->pairs = mem_new(slots, sizeof(*t->pairs));
-	memset(t->pairs, 0xff, slots * sizeof(*t->pairs));
-	t->pair_mask = (uint32_t)(slots - 1);
-	t->filter_mask = (uint32_t)(8 * slots - 1);
-	t->pair_filter = mem_new(8 * slots / 64 + 1, sizeof(*t->pair_filter));
-	for (uint32_t i = 0; i < t->n_merges; i++) {
-		struct merge m = t->merges[i];
-		uint32_t id;
-
-		buf_reset(&key);
-		token_key(t, m.left, &key);
-		token_key(t, m.right, &key);
-		id = token_find_key(t, key.p, key.n);
-		if (id == TOKEN_NONE) {
-			err_set(err, "merge %u: its result \"%s\" is not in the vocabulary", i,
-				token_show(key.p, key.n).s);
-			break;
-		}
-		put_pair(t, (struct pair){ m.left, m.right, i, id });
-	}
-	buf_free(&key);
-	return err->kind ? -1 : 0;
-}
-
-/* Tokens of equal text after the normaliser: special ones come first. */
-static void make_tries(struct token *t)
-{
-	struct buf nfc = { 0 };
-
-	for (int special = 1; special >= 0; special--) {
-		for (size_t i = 0; i < t->n_added; i++) {
-			const struct added *a = &t->added[i];
-
-			if (a->special != special)
-				continue;
-			if (!a->normalized)
-				trie_add(&t->raw, a->text, a->len, (int32_t)i);
-			else if (!t->nfc || normalize_nfc(t->classes, a->text, a->len, &nfc))
-				trie_add(&t->normalized, a->text, a->len, (int32_t)i);
-			else
-				trie_add(&t->normalized, nfc.p, nfc.n, (int32_t)i);
-		}
-	}
-	buf_free(&nfc);
-}
-
-static void hash_u32(struct hash *h, uint32_t x)
-{
-	unsigned char b[4] = { x & 255, x >> 8 & 255, x >> 16 & 255, x >> 24 };
-
-	hash_add(h, b, 4);
-}
-
-/* What decides the ids and nothing else: whether an added token is special, or stands in the
- * vocabulary as well, differs between a tokenizer.json and the GGUF made of it. */
-static void make_hash(struct token *t)
-{
-	struct hash *h = hash_new();
-	struct hash_hex hex;
-
-	hash_u32(h, t->n);
-	for (uint32_t id = 0; id < t->n; id++) {
-		const struct entry *e = &t->v[id];
-
-		hash_u32(h, e->flags & ENTRY_ADDED ? 2 : !!e->flags);
-		hash_u32(h, e->flags & ENTRY_RAW);
-		hash_u32(h, e->len);
-		hash_add(h, t->pool.p + e->off, e->flags ? e->len : 0);
-	}
-	for (uint32_t i = 0; i < t->n_merges; i++) {
-		hash_u32(h, t->merges[i].left);
-		hash_u32(h, t->merges[i].right);
-	}
-	for (size_t i = 0; i < t->n_added; i++) {
-		const struct added *a = &t->added[i];
-
-		hash_u32(h, a->id);
-		hash_u32(h, (uint32_t)a->single_word | (uint32_t)a->lstrip << 1 |
-				    (uint32_t)a->rstrip << 2 | (uint32_t)a->normalized << 3);
-	}
-	for (size_t i = 0; i < t->n_steps; i++)
-		hash_u32(h, t->steps[i].kind);
-	hash_u32(h, (uint32_t)t->nfc | (uint32_t)t->ignore_merges << 1 |
-			    (uint32_t)t->fuse_unk << 2 | (uint32_t)t->prefix_space << 3);
-	hash_u32(h, t->unk);
-	hex = hash_end(h);
-	memcpy(t->hash.s, hex.s, sizeof(t->hash.s));
-}
-
-int token_finish(struct token *t, struct err *err)
-{
-	if (!t->n_vocab)
-		return err_set(err, "the vocabulary is empty");
-	if (make_pairs(t, err) < 0)
-		return -1;
-	make_byte_pairs(t);
-	make_tries(t);
-	make_hash(t);
 	return 0;
 }

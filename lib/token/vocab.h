@@ -14,7 +14,11 @@
 #include <stdatomic.h>
 
 #define TOKEN_NONE          UINT32_MAX
-#define TOKEN_MAX_ENTRIES   10000000u /* vocabulary entries, merges */
+#define TOKEN_MAX_ENTRIES   10000000u /* of a file, all kinds together */
+#define TOKEN_ID_BITS       21 /* ids and ranks share 64 bits in the pair table */
+#define TOKEN_RANK_BITS     22
+#define TOKEN_MAX_ID        ((1u << TOKEN_ID_BITS) - 2)
+#define TOKEN_MAX_MERGES    ((1u << TOKEN_RANK_BITS) - 1)
 #define TOKEN_MAX_ADDED_LEN 4096u
 
 enum {
@@ -40,12 +44,6 @@ struct slot {
 
 struct merge {
 	uint32_t left, right;
-};
-
-/* A slot of the hash from pairs to merges; rank TOKEN_NONE: empty. */
-struct pair {
-	uint32_t left, right;
-	uint32_t rank, id;
 };
 
 struct added {
@@ -97,11 +95,12 @@ struct token {
 
 	struct merge *merges; /* by rank */
 	uint32_t n_merges, merges_cap;
-	struct pair *pairs;
+	uint32_t *merged; /* the id that a merge makes, by rank */
+	uint64_t *pairs; /* hash from pairs to ranks: left, right, rank; all ones: empty */
 	uint32_t pair_mask;
 	uint64_t *pair_filter; /* a bit for each hash that has a pair: most look-ups end here */
 	uint32_t filter_mask; /* bits - 1 */
-	struct pair *byte_pairs; /* [256][256]: the pairs of two bytes' tokens, without a hash */
+	uint32_t *byte_ranks; /* [256][256]: ranks of the pairs of two bytes' tokens */
 
 	struct added *added;
 	size_t n_added;
@@ -152,20 +151,21 @@ static inline uint32_t pair_hash(uint32_t left, uint32_t right)
 	return (uint32_t)(h >> 32);
 }
 
-/* The merge of a pair; NULL when there is none. */
-static inline const struct pair *token_pair(const struct token *t, uint32_t left, uint32_t right)
+/* The rank of a pair; TOKEN_NONE: it is never merged. */
+static inline uint32_t token_rank(const struct token *t, uint32_t left, uint32_t right)
 {
+	uint64_t key = (uint64_t)left << TOKEN_ID_BITS | right;
 	uint32_t h = pair_hash(left, right), bit = h & t->filter_mask;
 
 	if (!(t->pair_filter[bit / 64] >> bit % 64 & 1))
-		return NULL;
+		return TOKEN_NONE;
 	for (;; h++) {
-		const struct pair *p = &t->pairs[h & t->pair_mask];
+		uint64_t slot = t->pairs[h & t->pair_mask];
 
-		if (p->rank == TOKEN_NONE)
-			return NULL;
-		if (p->left == left && p->right == right)
-			return p;
+		if (slot >> TOKEN_RANK_BITS == key)
+			return (uint32_t)slot & TOKEN_MAX_MERGES;
+		if (slot == UINT64_MAX)
+			return TOKEN_NONE;
 	}
 }
 

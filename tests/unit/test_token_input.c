@@ -128,6 +128,62 @@ static void test_broken_files(void)
 	buf_free(&b);
 }
 
+/* A whole pretoken that is a token, where ignore_merges asks for no merges: but no added token, when
+ * the text is a user's. */
+static void test_ignore_merges(void)
+{
+	struct buf b = make_json(
+		(struct parts){ .vocab = "\"a\": 0, \"b\": 1, \"aba\": 2, \"bab\": 3",
+				.merges = "",
+				.added = "{\"id\": 3, \"content\": \"bab\", \"special\": true}",
+				.extra = "\"ignore_merges\": true, " });
+	struct err err = { 0 };
+	struct ids ids = { 0 };
+	struct token *t = token_open(put("small.json", b.p, b.n), &err);
+
+	if (check(t != NULL, "a small tokenizer opens %s", err.msg)) {
+		token_encode(t, "aba", 3, TOKEN_PLAIN, &ids, &err);
+		check(ids.n == 1 && ids.v[0] == 2, "a whole word without merges");
+		ids.n = 0;
+		token_encode(t, "bab", 3, TOKEN_PLAIN, &ids, &err);
+		check(ids.n == 3 && ids.v[0] == 1, "plain text never becomes an added token");
+		ids.n = 0;
+		token_encode(t, "bab", 3, TOKEN_SPECIAL, &ids, &err);
+		check(ids.n == 1 && ids.v[0] == 3, "unless it is looked for");
+	}
+	unlink(scratch_path("small.json"));
+	token_close(t);
+	ids_free(&ids);
+	buf_free(&b);
+}
+
+/* Bytes without a token: dropped, or one unknown token each, or one a run. */
+static void test_unknown(void)
+{
+	static const struct {
+		const char *extra;
+		uint32_t n;
+	} cases[] = { { "", 2 },
+		      { "\"unk_token\": \"ab\", ", 4 },
+		      { "\"unk_token\": \"ab\", \"fuse_unk\": true, ", 3 } };
+
+	for (size_t i = 0; i < 3; i++) {
+		struct buf b = make_json((struct parts){ .merges = "", .extra = cases[i].extra });
+		struct err err = { 0 };
+		struct ids ids = { 0 };
+		struct token *t = token_open(put("small.json", b.p, b.n), &err);
+
+		if (t)
+			token_encode(t, "axyb", 4, TOKEN_PLAIN, &ids, &err);
+		check(ids.n == cases[i].n && ids.v[0] == 0 && ids.v[ids.n - 1] == 1,
+		      "bytes without a token, {%s}", cases[i].extra);
+		unlink(scratch_path("small.json"));
+		token_close(t);
+		ids_free(&ids);
+		buf_free(&b);
+	}
+}
+
 static void put_u32(struct buf *b, uint32_t x)
 {
 	buf_add(b, &x, 4);
@@ -332,6 +388,8 @@ int main(void)
 	scratch_make();
 	test_broken_parts();
 	test_broken_files();
+	test_ignore_merges();
+	test_unknown();
 	test_gguf("tiny_smollm.tokenizer.json", "smollm");
 	test_gguf("tiny_qwen_strmerges.tokenizer.json", "qwen2");
 	test_gguf("tiny_llama3.tokenizer.json", "llama-bpe");
