@@ -48,6 +48,10 @@ feed '{"ids":[14990,220,151645]}' ds-tokenize --decode --skip-special -t q.json
 is "$(cat out)" '{"text":"hello "}' "--decode --skip-special"
 feed '{"messages":[{"role":"user","content":"hi"}],"add_generation_prompt":true}' ds-tokenize --chat --template qwen3
 is "$(cat out)" '{"text": "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"}' "--chat"
+zstd -dqc "$ROOT/tests/golden/chat/chat_golden.jsonl.zst" | grep ids_qwen3 >golden
+sed 's/.*"ids_qwen3": *\(\[[0-9, ]*\]\).*/{"ids":\1}/; s/, /,/g' golden >want
+ds-tokenize --ids -t q.json <golden >got
+same got want "ids of 108 conversations are those of Hugging Face"
 feed '{"messages":[]}' ds-tokenize --chat --template qwen3
 is "$got $(cat err)" '2 ds-tokenize: standard input:1: "messages" must be an array and not empty' "--chat refuses"
 
