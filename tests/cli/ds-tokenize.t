@@ -87,6 +87,9 @@ refused '[]' "neither"
 refused '{"ids":[5,999999],"prompt_len":1}' "vocabulary" "-t q.json"
 is "$(ls x.tok.zst* 2>/dev/null)" "" "nothing is left behind"
 exits 2 "no records" ds-tokenize --from-ids -o x.tok.zst
+echo '[]' >empty.json
+exits 2 "an empty data set" ds-tokenize -t q.json --template qwen -d empty.json -o x.tok.zst
+has err "empty.json: no records" "says so"
 exits 2 "two filters" ds-tokenize --ids --decode -t q.json
 exits 2 "no template" ds-tokenize -t q.json -d "$zh/sft_complete_v3.json"
 exits 2 "an unknown template" ds-tokenize -t q.json --template qwen2 -d "$zh/sft_complete_v3.json"
