@@ -86,6 +86,7 @@ struct job {
 	struct encode_counts counts;
 	enum shard_stage stage;
 	struct shard_writer *writer;
+	bool any; /* a record was written */
 	struct buf sources;
 	struct jsonw sources_json;
 	struct ids ids;
@@ -240,6 +241,7 @@ static int add_records(struct job *job, const struct dataset *d, struct err *err
 		if (rc == 1 && add_record(job, d, &rec, err) < 0)
 			rc = -1;
 		n += rc == 1;
+		job->any |= n > 0;
 		record_free(&rec);
 		if (n % 256 == 0)
 			progress("%s: %ld records", dataset_label(d), n);
@@ -292,6 +294,8 @@ static int tokenize(struct job *job, const char *out, struct err *err)
 	for (size_t i = 0; i < job->n_datasets; i++)
 		if (add_dataset(job, job->datasets[i], out, err) < 0)
 			return -1;
+	if (!job->any)
+		return err_set(err, "%s: no records", job->datasets[0]);
 	return finish(job, err);
 }
 

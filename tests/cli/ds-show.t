@@ -10,14 +10,14 @@ ds-tokenize -t q.json --template qwen3_nothink -d d.json -o a.tok.zst 2>/dev/nul
 exits 0 "a shard as text" ds-show -t q.json -n 1 a.tok.zst
 cat >want <<'EOF'
 
-=== 1: 19 tokens, 8 trained
+=== 1: N tokens, N trained
 <|im_start|>user
 hi<|im_end|>
 <|im_start|>assistant
 [[a\x1b[31mb<|im_end|>
 ]]
 EOF
-tail -n +2 out | sed 's/=== 1: [0-9]* tokens, [0-9]* trained/=== 1: 19 tokens, 8 trained/' >got
+tail -n +2 out | sed '/^===/s/[0-9]* t/N t/g' >got
 same got want "trained tokens are marked, control characters harmless"
 exits 0 "without tokenizer" ds-show a.tok.zst
 has out "[[" "ids are marked too"

@@ -48,6 +48,10 @@ feed '{"ids":[14990,220,151645]}' ds-tokenize --decode --skip-special -t q.json
 is "$(cat out)" '{"text":"hello "}' "--decode --skip-special"
 feed '{"messages":[{"role":"user","content":"hi"}],"add_generation_prompt":true}' ds-tokenize --chat --template qwen3
 is "$(cat out)" '{"text": "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"}' "--chat"
+zstd -dqc "$ROOT/tests/golden/chat/chat_golden.jsonl.zst" | grep ids_qwen3 >golden
+sed 's/.*"ids_qwen3": *\(\[[0-9, ]*\]\).*/{"ids":\1}/; s/, /,/g' golden >want
+ds-tokenize --ids -t q.json <golden >got
+same got want "ids of 108 conversations are those of Hugging Face"
 feed '{"messages":[]}' ds-tokenize --chat --template qwen3
 is "$got $(cat err)" '2 ds-tokenize: standard input:1: "messages" must be an array and not empty' "--chat refuses"
 
@@ -83,6 +87,9 @@ refused '[]' "neither"
 refused '{"ids":[5,999999],"prompt_len":1}' "vocabulary" "-t q.json"
 is "$(ls x.tok.zst* 2>/dev/null)" "" "nothing is left behind"
 exits 2 "no records" ds-tokenize --from-ids -o x.tok.zst
+echo '[]' >empty.json
+exits 2 "an empty data set" ds-tokenize -t q.json --template qwen -d empty.json -o x.tok.zst
+has err "empty.json: no records" "says so"
 exits 2 "two filters" ds-tokenize --ids --decode -t q.json
 exits 2 "no template" ds-tokenize -t q.json -d "$zh/sft_complete_v3.json"
 exits 2 "an unknown template" ds-tokenize -t q.json --template qwen2 -d "$zh/sft_complete_v3.json"

@@ -154,7 +154,7 @@ static bool opens(const char *path, const void *p, size_t n, struct shard *s, st
 static void test_damage(const struct shard_info *info, const char *name)
 {
 	char *path = scratch("good.tok.zst"), *bad = scratch("bad.tok.zst");
-	size_t passed = 0, harmless = 0, cut = 0, unnamed = 0;
+	size_t passed = 0, harmless = 0, cut = 0, unnamed = 0, table = 8 + 2 * 12 + 9, in_table = 0;
 	struct err err = { 0 };
 	struct shard s;
 	struct file f;
@@ -172,6 +172,7 @@ static void test_damage(const struct shard_info *info, const char *name)
 		p[bit / 8] ^= (unsigned char)(1 << bit % 8);
 		if (opens(bad, p, f.n, &s, &err)) {
 			harmless += !strcmp(hash, s.hash);
+			in_table += bit / 8 >= f.n - table;
 			passed++;
 		} else {
 			unnamed += !strstr(err.msg, "bad.tok.zst: ");
@@ -181,6 +182,7 @@ static void test_damage(const struct shard_info *info, const char *name)
 	}
 	check(passed == harmless, "%s: a flipped bit never changes the content", name);
 	note("%zu of %zu flipped bits left the content as it was", harmless, f.n * 8);
+	check(harmless < 16 && !in_table, "%s: and none in the seek table passes", name);
 	check(!unnamed, "%s: every refusal names the file", name);
 	for (size_t n = 0; n < f.n; n++) {
 		cut += !opens(bad, p, n, &s, &err);
@@ -188,6 +190,9 @@ static void test_damage(const struct shard_info *info, const char *name)
 	}
 	check(cut == f.n, "%s: cut anywhere, it is refused", name);
 	check(!opens(bad, p, f.n + 1, &s, &err), "%s: a byte more is refused", name);
+	memmove(p + f.n - table + 1, p + f.n - table, table);
+	check(!opens(bad, p, f.n + 1, &s, &err) && strstr(err.msg, "are there"),
+	      "%s: a byte between frames and table is refused", name);
 	mem_free(p);
 	file_close(&f);
 	mem_free(path);

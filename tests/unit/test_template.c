@@ -202,6 +202,29 @@ static void test_truncation(void)
 	check(refused && worst < 30, "only what cannot hold them is refused (up to %d)", worst);
 }
 
+/* A long question loses its middle; a system prompt before it stays. */
+static void test_cut_middle(void)
+{
+	static const char begin[] =
+		"<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\none two";
+	struct message m[2] = { say(ROLE_USER, long_text), say(ROLE_ASSISTANT, "yes") };
+	struct err err = { 0 };
+	struct encode_settings s = { .template = template_find("qwen3_nothink", &err),
+				     .system = "Be brief.",
+				     .cutoff_len = 36 };
+	struct encoded x;
+	char *text;
+
+	encode(&x, &s, m, 2, false);
+	check(x.rc == 0 && x.e.n_ids == 36 && x.counts.truncated == 1, "cut to cutoff_len");
+	text = text_of(x.e.ids, x.e.n_ids);
+	check(!strncmp(text, begin, strlen(begin)) && !strstr(text, "twelve"), "the middle goes");
+	check(ends_with(text, " is long<|im_end|>\n<|im_start|>assistant\nyes<|im_end|>\n"),
+	      "the end stays");
+	mem_free(text);
+	encoded_free(&x);
+}
+
 static void test_history(void)
 {
 	struct message m[4] = { say(ROLE_USER, "first"), say(ROLE_ASSISTANT, "one"),
@@ -332,6 +355,7 @@ int main(void)
 	if (check(tok != NULL, "tokenizer")) {
 		test_slots();
 		test_truncation();
+		test_cut_middle();
 		test_history();
 		test_pair();
 		test_chat();
