@@ -1,0 +1,139 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# ft-sft, ft-dpo and ft-merge as a user runs them, on tiny models.
+. "$(dirname "$0")/lib.sh"
+
+MODEL=$ROOT/tests/golden/hf_tiny/qwen2
+cat >"$T/sft.jsonl" <<'EOF'
+{"ids":[5,6,7,8,9,10,11,12],"prompt_len":3}
+{"ids":[20,21,22,23,24],"prompt_len":2}
+{"ids":[30,31,32,33,34,35],"prompt_len":1}
+{"ids":[40,41,42,43,44,45,46],"prompt_len":4}
+EOF
+cat >"$T/dpo.jsonl" <<'EOF'
+{"prompt":[5,6,7],"chosen":[8,9,10],"rejected":[11,12]}
+{"prompt":[20,21],"chosen":[22],"rejected":[23,24,25]}
+EOF
+ds-tokenize --from-ids -o "$T/sft.tok.zst" <"$T/sft.jsonl" 2>/dev/null
+ds-tokenize --from-ids -o "$T/dpo.tok.zst" <"$T/dpo.jsonl" 2>/dev/null
+cat >"$T/c.yaml" <<EOF
+model_name_or_path: $MODEL
+lora_rank: 4
+per_device_train_batch_size: 2
+gradient_accumulation_steps: 1
+learning_rate: 1.0e-2
+num_train_epochs: 4
+lr_scheduler_type: cosine
+warmup_ratio: 0.1
+logging_steps: 1
+plot_loss: true
+bf16: true
+EOF
+
+sft() { ft-sft "$T/c.yaml" "$T/sft.tok.zst" "$@"; }
+
+exits 0 "sft trains" sft "output_dir=$T/a"
+for f in adapter_config.json adapter_model.safetensors anekdot.json trainer_log.jsonl trainer_state.json \
+	train_results.json all_results.json training_loss.svg; do
+	[ -s "$T/a/$f" ]
+	ok $? "it leaves $f"
+done
+is "$(wc -l <"$T/a/trainer_log.jsonl" | tr -d ' ')" 8 "one log line a step"
+is "$(find "$T" -name '*.tmp.*' | wc -l | tr -d ' ')" 0 "no temporary file is left"
+has "$T/a/adapter_config.json" '"target_modules"' "the adapter's config names its modules"
+
+exits 0 "the same again" sft "output_dir=$T/b"
+same "$T/a/adapter_model.safetensors" "$T/b/adapter_model.safetensors" "two runs give the same bytes"
+same "$T/a/adapter_config.json" "$T/b/adapter_config.json" "and the same config"
+for n in 1 2 3; do
+	exits 0 "with $n threads" sft --threads $n "output_dir=$T/t$n"
+	same "$T/a/adapter_model.safetensors" "$T/t$n/adapter_model.safetensors" "same bytes with $n threads"
+done
+exits 0 "with dropout" sft "output_dir=$T/d1" lora_dropout=0.3
+exits 0 "with dropout, one thread" sft --threads 1 "output_dir=$T/d2" lora_dropout=0.3
+same "$T/d1/adapter_model.safetensors" "$T/d2/adapter_model.safetensors" "dropout draws by counter: same bytes"
+! cmp -s "$T/a/adapter_model.safetensors" "$T/d1/adapter_model.safetensors"
+ok $? "dropout changes the result"
+exits 0 "activations computed again" sft --memory-limit 0.0075 "output_dir=$T/r"
+same "$T/a/adapter_model.safetensors" "$T/r/adapter_model.safetensors" "recomputation gives the same bytes"
+exits 2 "a memory limit that nothing fits" sft --memory-limit 0.001 "output_dir=$T/m"
+has "$T/err" "GB are left" "is refused with figures"
+
+ft-sft "$T/c.yaml" - "output_dir=$T/p" <"$T/sft.tok.zst" 2>/dev/null
+same "$T/a/adapter_model.safetensors" "$T/p/adapter_model.safetensors" "a shard from standard input"
+exits 0 "--plan prints the plan" ft-sft --plan "$T/c.yaml" "$T/sft.tok.zst"
+has "$T/out" "activations.qkv" "buffer by buffer"
+exits 0 "--json prints a summary" sft --json "output_dir=$T/j"
+has "$T/out" '"steps": 8' "as one object"
+
+# Checkpoints: going on gives the same bytes as never stopping.
+exits 0 "a run with checkpoints" sft "output_dir=$T/k" save_steps=3
+[ -d "$T/k/checkpoint-3" ] && [ -d "$T/k/checkpoint-6" ]
+ok $? "checkpoint-3 and checkpoint-6 are there"
+exits 0 "going on from step 3" sft "output_dir=$T/l" "resume_from_checkpoint=$T/k/checkpoint-3"
+same "$T/a/adapter_model.safetensors" "$T/l/adapter_model.safetensors" "same bytes after going on"
+exits 2 "going on with another learning rate" sft "output_dir=$T/l2" \
+	"resume_from_checkpoint=$T/k/checkpoint-3" learning_rate=0.5
+has "$T/err" "another learning_rate" "is refused by name"
+exits 0 "save_total_limit" sft "output_dir=$T/s" save_steps=2 save_total_limit=1
+is "$(find "$T/s" -maxdepth 1 -name 'checkpoint-*' | wc -l | tr -d ' ')" 1 "keeps the newest only"
+
+# A killed trainer leaves nothing under a final name, and is run again.
+ft-sft "$T/c.yaml" "$T/sft.tok.zst" "output_dir=$T/x" num_train_epochs=4000 >/dev/null 2>&1 &
+pid=$!
+sleep 0.5
+kill -9 $pid
+wait $pid 2>/dev/null
+[ ! -e "$T/x/adapter_model.safetensors" ]
+ok $? "a killed run leaves no adapter"
+exits 0 "and its folder can be used again" sft "output_dir=$T/x"
+exits 2 "a finished folder is not overwritten" sft "output_dir=$T/x"
+has "$T/err" "overwrite_output_dir" "unless that is asked for"
+ft-sft "$T/c.yaml" "$T/sft.tok.zst" "output_dir=$T/y" num_train_epochs=4000 >/dev/null 2>"$T/err" &
+pid=$!
+sleep 0.5
+kill -TERM $pid
+wait $pid
+is $? 75 "SIGTERM: exit code 75"
+has "$T/err" "resume_from_checkpoint=" "and how to go on"
+
+exits 0 "dpo trains on the sft adapter" ft-dpo "$T/c.yaml" "$T/dpo.tok.zst" "adapter_name_or_path=$T/a" \
+	"output_dir=$T/dpo"
+has "$T/err" "reference: the base, adapter off" "it says what the reference is"
+exits 0 "dpo with the sft policy as reference" ft-dpo "$T/c.yaml" "$T/dpo.tok.zst" \
+	"adapter_name_or_path=$T/a" "ref_model_adapters=$T/a" "output_dir=$T/dpo2"
+has "$T/dpo2/trainer_log.jsonl" '"loss": 0.693147' "whose first loss is ln 2"
+exits 0 "dpo as a new adapter on the merged policy" ft-dpo "$T/c.yaml" "$T/dpo.tok.zst" \
+	"adapter_name_or_path=$T/a" create_new_adapter=true "output_dir=$T/dpo3"
+has "$T/dpo3/trainer_log.jsonl" '"loss": 0.693147' "whose first loss is ln 2"
+
+exits 0 "merge" ft-merge -m "$MODEL" -a "$T/a" -o "$T/merged" --check
+has "$T/out" "same within rounding" "base + adapter and merged agree"
+for f in config.json model.safetensors tokenizer.json tokenizer_config.json generation_config.json; do
+	[ -s "$T/merged/$f" ]
+	ok $? "the merged folder holds $f"
+done
+exits 0 "merge two adapters" ft-merge -m "$MODEL" -a "$T/a,$T/dpo3" -o "$T/merged2" --check
+
+bad()
+{
+	name=$1 text=$2
+	shift 2
+	exits 2 "$name" "$@"
+	one_line "$T/err" "$name: one line"
+	has "$T/err" "$text" "$name: says what is wrong"
+}
+bad "no shard" "no shard" ft-sft "$T/c.yaml" "output_dir=$T/n"
+bad "a shard that is none" "sft.jsonl" ft-sft "$T/c.yaml" "$T/sft.jsonl" "output_dir=$T/n"
+bad "pairs for sft" "preference pairs" ft-sft "$T/c.yaml" "$T/dpo.tok.zst" "output_dir=$T/n"
+bad "an unknown key" "lora_rank" ft-sft "$T/c.yaml" "$T/sft.tok.zst" "output_dir=$T/n" lora_rnak=3
+bad "no model there" "no such model" ft-sft "$T/c.yaml" "$T/sft.tok.zst" "output_dir=$T/n" \
+	model_name_or_path=/nonexistent
+bad "no adapter there" "adapter_config.json" ft-merge -m "$MODEL" -a "$T/none" -o "$T/n"
+echo '{"ids":[5,6,400000],"prompt_len":1}' | ds-tokenize --from-ids -o "$T/big.tok.zst" 2>/dev/null
+bad "ids beyond the vocabulary" "400000" ft-sft "$T/c.yaml" "$T/big.tok.zst" "output_dir=$T/n"
+exits 76 "a learning rate that breaks the numbers" sft "output_dir=$T/nan" learning_rate=1e30 lr_scheduler_type=constant
+has "$T/err" "not finite" "stops with what broke"
+[ ! -e "$T/nan/adapter_model.safetensors" ]
+ok $? "and leaves no adapter"
+finish
