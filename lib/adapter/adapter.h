@@ -40,6 +40,9 @@ struct adapter_list {
 	size_t n;
 };
 
+/* The comma-separated list without its last name, from the heap; *last points at the last (within
+ * names), or is NULL when there is none. */
+char *adapter_names_split(const char *names, const char **last);
 /* names: comma-separated folders. */
 int adapter_list_open(struct adapter_list *l, const char *names, const struct arch *arch,
 		      struct err *err);

@@ -6,6 +6,16 @@
 
 #include <string.h>
 
+char *adapter_names_split(const char *names, const char **last)
+{
+	const char *comma = names ? strrchr(names, ',') : NULL;
+
+	*last = comma ? comma + 1 : names;
+	while (*last && **last == ' ')
+		++*last;
+	return mem_strndup(names ? names : "", comma ? (size_t)(comma - names) : 0);
+}
+
 int adapter_list_open(struct adapter_list *l, const char *names, const struct arch *arch,
 		      struct err *err)
 {

@@ -39,15 +39,14 @@ static int probe_ids(const char *model, struct ids *ids, int begin[N_PROBES + 1]
 static int logits_of(struct model *m, const struct lora *lora, const struct ids *ids,
 		     const int begin[N_PROBES + 1], float *logits, struct err *err)
 {
-	int n = (int)ids->n, width = 0;
+	int n = (int)ids->n;
 	struct batch_limits limits = { n, N_PROBES, N_PROBES, n, n, n };
 	struct pass_options o = { .limits = limits };
 	struct pass p;
 	struct batch b;
 
-	for (int l = 0; lora && l < m->arch.n_layers; l++)
-		width = lora->layers[l].width > width ? lora->layers[l].width : width;
-	o.lora_width = width;
+	if (lora)
+		lora_widths(lora, &o.lora_width, &o.lora_rows);
 	if (pass_open(&p, m, &o, err) < 0)
 		return -1;
 	batch_open(&b, &limits);

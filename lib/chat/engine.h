@@ -8,6 +8,8 @@
 #define CHAT_ENGINE_H
 
 #include "adapter/adapter.h"
+#include "adapter/provenance.h"
+#include "chat/sample.h"
 #include "model/pass.h"
 #include "template/template.h"
 #include "token/token.h"
@@ -34,7 +36,7 @@ struct engine {
 	struct token *tok;
 	struct encode_settings settings; /* template and system prompt */
 	struct ids stops; /* ids that end an answer */
-	struct arena arena;
+	struct provenance provenance; /* owns the system prompt when it came from there */
 };
 
 /* need_template false: for --logprobs, where ids come ready made. */
@@ -47,22 +49,12 @@ static inline const struct lora *engine_lora(const struct engine *e, bool off)
 	return e->has_lora && !off ? &e->lora : NULL;
 }
 
-/* How the next token is chosen, in Hugging Face generate's order: repetition penalty, temperature,
- * top-k, top-p, then a draw. temperature 0: the largest logit, lowest id on ties. */
-struct sampling {
-	double temperature, top_p, repetition_penalty;
-	long top_k; /* 0: all */
-	uint64_t seed;
-	long max_new_tokens;
-};
-
 /* One prompt and its answer. */
 struct answer {
 	const uint32_t *prompt;
 	size_t n_prompt;
 	struct ids out; /* the answer's ids, without the stop id */
 	bool stopped; /* by a stop id; false: max_new_tokens, context, or told to */
-	uint32_t n_past; /* inside */
 };
 
 /*

@@ -221,3 +221,15 @@ void lora_set(struct lora *l, int layer, enum lora_module m, const float *a, con
 	l->dev->ops->upload(l->dev, db.p, bt, (size_t)(db.rows * db.cols) * sizeof(float));
 	mem_free(bt);
 }
+
+void lora_widths(const struct lora *l, int *width, int *rows)
+{
+	*width = *rows = 0;
+	for (int i = 0; i < l->arch->n_layers; i++) {
+		const struct lora_layer *y = &l->layers[i];
+
+		*width = y->width > *width ? y->width : *width;
+		for (int g = 0; g < LORA_GROUPS; g++)
+			*rows = y->rows[g] > *rows ? y->rows[g] : *rows;
+	}
+}

@@ -72,6 +72,9 @@ void lora_get(const struct lora *l, const float *from, int layer, enum lora_modu
 	      float *b);
 void lora_set(struct lora *l, int layer, enum lora_module m, const float *a, const float *b);
 
+/* The widest layer (all groups side by side) and the widest group: what a pass has to hold. */
+void lora_widths(const struct lora *l, int *width, int *rows);
+
 /* Views into a slab of element type t. */
 struct mat lora_a(const struct lora *l, void *slab, enum dtype t, int layer, enum lora_group g);
 struct mat lora_bt(const struct lora *l, void *slab, enum dtype t, int layer, enum lora_module m);

@@ -12,20 +12,6 @@
 /* Tokens of a micro-batch: enough for the matrix products to run at full speed. */
 #define MICRO_TOKENS 1024
 
-/* The list of adapters without its last name, from the heap; *last points at the last, or NULL. */
-static char *all_but_last(const char *names, bool keep_last, const char **last)
-{
-	const char *comma = names ? strrchr(names, ',') : NULL;
-
-	*last = NULL;
-	if (!names || keep_last)
-		return mem_strdup(names ? names : "");
-	*last = comma ? comma + 1 : names;
-	while (**last == ' ')
-		++*last;
-	return mem_strndup(names, comma ? (size_t)(comma - names) : 0);
-}
-
 /* Ranks and scales of a new adapter from the configuration. */
 static int new_lora(struct trainer *t, struct err *err)
 {
@@ -176,13 +162,7 @@ static int open_pass(struct trainer *t, const struct trainer_options *o, struct 
 
 	if (find_limits(t, &po.limits, err) < 0)
 		return -1;
-	for (int l = 0; l < t->model.arch.n_layers; l++) {
-		const struct lora_layer *y = &t->lora.layers[l];
-
-		po.lora_width = y->width > po.lora_width ? y->width : po.lora_width;
-		for (int g = 0; g < LORA_GROUPS; g++)
-			po.lora_rows = y->rows[g] > po.lora_rows ? y->rows[g] : po.lora_rows;
-	}
+	lora_widths(&t->lora, &po.lora_width, &po.lora_rows);
 	pass_plan(&t->pass, &t->model, &po);
 	if (pass_bytes(&t->pass) > room(t, o) && !t->c->disable_gradient_checkpointing)
 		po.recompute = true;
@@ -211,7 +191,7 @@ static int open_pass(struct trainer *t, const struct trainer_options *o, struct 
 static int reference(struct trainer *t, const char *merged, struct err *err)
 {
 	const char *last;
-	char *ref_merged = all_but_last(t->c->ref_model_adapters, false, &last);
+	char *ref_merged = adapter_names_split(t->c->ref_model_adapters, &last);
 	struct adapter a;
 	struct lora l;
 	int rc = -1;
@@ -242,8 +222,10 @@ static int reference(struct trainer *t, const char *merged, struct err *err)
 int trainer_open(struct trainer *t, const struct config *c, const struct objective *objective,
 		 const struct shard *shard, const struct trainer_options *o, struct err *err)
 {
-	const char *last;
-	char *merged = all_but_last(c->adapter_name_or_path, c->create_new_adapter, &last);
+	const char *last = NULL;
+	char *merged = !c->create_new_adapter
+			       ? adapter_names_split(c->adapter_name_or_path, &last)
+			       : mem_strdup(c->adapter_name_or_path ? c->adapter_name_or_path : "");
 	int rc = -1;
 
 	memset(t, 0, sizeof(*t));

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "chat/engine.h"
+
+#include "base/mem.h"
+#include "base/tool.h"
+
+#include <string.h>
+
+static int open_weights(struct engine *e, const struct engine_options *o, struct err *err)
+{
+	struct model_options mo = { .act = DT_COUNT, .n_positions = (int)o->context };
+	struct weight_hook hook = adapter_list_hook(&e->merged);
+	const char *last;
+	char *merged = adapter_names_split(o->adapters, &last);
+	struct adapter a = { 0 };
+	int rc = -1;
+
+	if (o->dtype && strcmp(o->dtype, "auto"))
+		mo.act = !strcmp(o->dtype, "float32") ? DT_F32 : DT_BF16;
+	if (adapter_list_open(&e->merged, merged, &e->source.arch, err) < 0)
+		goto out;
+	if (last &&
+	    adapter_open(&a, last, &e->source.arch, err) < 0) /* before the weights are read */
+		goto out;
+	mo.hook = e->merged.n ? &hook : NULL;
+	rc = model_open(&e->model, e->dev, &e->source, &mo, err);
+	if (rc == 0 && last)
+		rc = adapter_to_lora(&a, &e->lora, e->dev, e->model.act, err);
+	e->has_lora = rc == 0 && last;
+out:
+	adapter_close(&a);
+	mem_free(merged);
+	return rc;
+}
+
+/* A template from the model's own chat template text. */
+static const char *guess(const struct token *tok)
+{
+	const char *text = token_chat_template(tok);
+
+	if (!text)
+		return NULL;
+	if (strstr(text, "<|start_header_id|>"))
+		return "llama3";
+	if (!strstr(text, "<|im_start|>"))
+		return NULL;
+	return strstr(text, "SmolLM") ? "smollm2" : strstr(text, "Qwen") ? "qwen" : "chatml";
+}
+
+/* Options win over the last adapter's provenance, that over the model's, that over a guess. */
+static int open_template(struct engine *e, const struct engine_options *o, struct err *err)
+{
+	const char *last, *name = o->template;
+	int rc;
+
+	mem_free(adapter_names_split(o->adapters, &last));
+	rc = provenance_read(&e->provenance, last ? last : o->model, err);
+	if (rc < 0)
+		return -1;
+	if (!name)
+		name = e->provenance.template_name ? e->provenance.template_name : guess(e->tok);
+	if (!name)
+		return err_set(
+			err,
+			"%s does not say which chat template it wants; name one with --template "
+			"(%s)",
+			o->model, template_names());
+	e->settings.template = template_find(name, err);
+	if (!e->settings.template)
+		return -1;
+	if (e->provenance.tokenizer_hash &&
+	    strcmp(e->provenance.tokenizer_hash, token_hash(e->tok)))
+		tool_note("%s was made with another tokenizer than the one in use",
+			  last ? last : o->model);
+	e->settings.system = o->system ? o->system : o->template ? NULL : e->provenance.system;
+	e->settings.cutoff_len = UINT32_MAX;
+	template_stops(e->settings.template, e->tok, &e->stops);
+	return 0;
+}
+
+int engine_open(struct engine *e, const struct engine_options *o, bool need_template,
+		struct err *err)
+{
+	int rc = -1;
+
+	memset(e, 0, sizeof(*e));
+	e->dev = ops_open(o->device ? o->device : "auto", (int)o->threads, err);
+	if (e->dev && source_open(&e->source, o->model, err) == 0)
+		rc = 0;
+	if (rc == 0 && need_template) {
+		e->tok = token_open(o->tokenizer ? o->tokenizer : o->model, err);
+		rc = e->tok ? open_template(e, o, err) : -1;
+	}
+	if (rc == 0)
+		rc = open_weights(e, o, err);
+	if (rc < 0)
+		engine_close(e);
+	return rc;
+}
+
+void engine_close(struct engine *e)
+{
+	if (e->has_lora)
+		lora_close(&e->lora);
+	model_close(&e->model);
+	adapter_list_close(&e->merged);
+	source_close(&e->source);
+	if (e->tok)
+		token_close(e->tok);
+	ids_free(&e->stops);
+	provenance_close(&e->provenance);
+	if (e->dev)
+		e->dev->ops->close(e->dev);
+	memset(e, 0, sizeof(*e));
+}
+
+int engine_logprobs(struct engine *e, const uint32_t *ids, size_t n, bool lora_off, float *logp,
+		    struct err *err)
+{
+	struct batch_limits limits = { (int)n, 1, 1, (int)n, (int)n, (int)n };
+	struct pass_options o = { .limits = limits };
+	struct pass p;
+	struct batch b;
+
+	if (n < 1 || n > (size_t)e->model.n_positions)
+		return err_set(err, "%zu ids; the model takes 1 to %d", n, e->model.n_positions);
+	for (size_t i = 0; i < n; i++)
+		if (ids[i] >= (uint32_t)e->model.arch.vocab)
+			return err_set(err, "id %u is beyond the model's vocabulary of %d", ids[i],
+				       e->model.arch.vocab);
+	if (e->has_lora)
+		lora_widths(&e->lora, &o.lora_width, &o.lora_rows);
+	if (pass_open(&p, &e->model, &o, err) < 0)
+		return -1;
+	batch_open(&b, &limits);
+	batch_segment(&b, ids, (int)n, -1);
+	for (size_t i = 0; i + 1 < n; i++)
+		batch_row(&b, (int)i, ids[i + 1]);
+	pass_forward(&p, &b, engine_lora(e, lora_off), NULL);
+	logp[0] = 0;
+	if (b.n_rows)
+		pass_head(&p, &b, logp + 1, false);
+	batch_close(&b);
+	pass_close(&p);
+	return 0;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Answers for many prompts: a pass holds one token of every running stream and, where there is
+ * room, whole new prompts, so that all of them share one read of the weights.
+ */
+#include "chat/engine.h"
+
+#include "base/mem.h"
+#include "base/tool.h"
+
+#include <string.h>
+
+#define PASS_TOKENS 1024 /* new prompts join a pass up to so many tokens */
+
+struct stream {
+	struct answer *a; /* NULL: free */
+	size_t index;
+	uint32_t last; /* the token that is fed next */
+	int n_past; /* tokens in the cache */
+};
+
+struct generation {
+	struct engine *e;
+	const struct sampling *s;
+	struct answer *v;
+	size_t n, next; /* answers; the next to begin */
+	struct stream *streams;
+	int n_streams;
+	struct kv kv;
+	struct pass pass;
+	struct batch batch;
+	struct stream **of_row; /* whose logits row i of the pass is */
+	float *logits;
+	token_fn fn;
+	void *arg;
+};
+
+static long room_for(const struct generation *g, const struct answer *a)
+{
+	long left = g->e->model.n_positions - (long)a->n_prompt;
+
+	return left < g->s->max_new_tokens ? left : g->s->max_new_tokens;
+}
+
+static int check_prompts(const struct generation *g, int *longest, int *capacity, struct err *err)
+{
+	*longest = *capacity = 1;
+	for (size_t i = 0; i < g->n; i++) {
+		const struct answer *a = &g->v[i];
+		long whole = (long)a->n_prompt + room_for(g, a);
+
+		if (a->n_prompt < 1 || a->n_prompt >= (size_t)g->e->model.n_positions)
+			return err_set(err,
+				       "the conversation has %zu tokens, the model has room for %d",
+				       a->n_prompt, g->e->model.n_positions - 1);
+		*longest = (int)a->n_prompt > *longest ? (int)a->n_prompt : *longest;
+		*capacity = whole > *capacity ? (int)whole : *capacity;
+	}
+	return 0;
+}
+
+static int open_buffers(struct generation *g, int streams, struct err *err)
+{
+	struct pass_options o = { 0 };
+	int longest, capacity, s;
+
+	if (check_prompts(g, &longest, &capacity, err) < 0)
+		return -1;
+	s = (size_t)streams > g->n ? (int)g->n : streams;
+	g->n_streams = s;
+	o.limits.tokens = s + (longest > PASS_TOKENS || g->n == 1 ? longest : PASS_TOKENS);
+	o.limits.segs = o.limits.ranges = o.limits.rows = s;
+	o.limits.max_q = longest;
+	o.limits.max_k = capacity;
+	if (g->e->has_lora)
+		lora_widths(&g->e->lora, &o.lora_width, &o.lora_rows);
+	if (kv_open(&g->kv, &g->e->model, s, capacity, err) < 0 ||
+	    pass_open(&g->pass, &g->e->model, &o, err) < 0)
+		return -1;
+	batch_open(&g->batch, &o.limits);
+	g->streams = mem_new((size_t)s, sizeof(*g->streams));
+	g->of_row = mem_new((size_t)s, sizeof(*g->of_row));
+	g->logits = mem_try((size_t)s * (size_t)g->e->model.arch.vocab, sizeof(*g->logits));
+	return g->logits ? 0 : err_set(err, "out of memory: logits of %d streams", s);
+}
+
+static void feed(struct generation *g, struct stream *st, const uint32_t *ids, int n)
+{
+	int slot = (int)(st - g->streams);
+	int seg = batch_cached_segment(&g->batch, ids, n, slot * g->kv.capacity, st->n_past);
+
+	g->of_row[g->batch.n_rows] = st;
+	batch_row(&g->batch, g->batch.segs[seg].q_end - 1, 0);
+	st->n_past += n;
+}
+
+/* The running streams' last tokens, then new prompts for the free streams. */
+static void fill(struct generation *g)
+{
+	batch_reset(&g->batch);
+	for (int i = 0; i < g->n_streams; i++)
+		if (g->streams[i].a)
+			feed(g, &g->streams[i], &g->streams[i].last, 1);
+	for (int i = 0; i < g->n_streams && g->next < g->n; i++) {
+		struct stream *st = &g->streams[i];
+		struct answer *a = &g->v[g->next];
+
+		if (st->a)
+			continue;
+		if (g->batch.n_tokens + (int)a->n_prompt > g->batch.limits.tokens)
+			break;
+		*st = (struct stream){ .a = a, .index = g->next++ };
+		feed(g, st, a->prompt, (int)a->n_prompt);
+	}
+}
+
+static bool is_stop(const struct engine *e, uint32_t id)
+{
+	for (size_t i = 0; i < e->stops.n; i++)
+		if (e->stops.v[i] == id)
+			return true;
+	return false;
+}
+
+/* The stream's next token; the stream becomes free when its answer ends. */
+static void take(struct generation *g, struct stream *st, float *logits)
+{
+	struct answer *a = st->a;
+	uint32_t id = sample_token(logits, (size_t)g->e->model.arch.vocab, a->prompt, a->n_prompt,
+				   a->out.v, a->out.n, g->s, (uint32_t)st->index);
+
+	a->stopped = is_stop(g->e, id);
+	if (!a->stopped) {
+		ids_push(&a->out, id);
+		st->last = id;
+		if ((!g->fn || g->fn(g->arg, st->index, id)) && (long)a->out.n < room_for(g, a))
+			return;
+	}
+	st->a = NULL;
+}
+
+int engine_answer(struct engine *e, struct answer *v, size_t n, int streams,
+		  const struct sampling *s, bool lora_off, token_fn fn, void *arg, struct err *err)
+{
+	struct generation g = { .e = e, .s = s, .v = v, .n = n, .fn = fn, .arg = arg };
+	int rc = n ? open_buffers(&g, streams, err) : 0;
+
+	while (rc == 0 && n) {
+		fill(&g);
+		if (!g.batch.n_tokens)
+			break;
+		pass_forward(&g.pass, &g.batch, engine_lora(e, lora_off), &g.kv);
+		pass_logits(&g.pass, &g.batch, g.logits);
+		for (int r = 0; r < g.batch.n_rows; r++)
+			take(&g, g.of_row[r], g.logits + (size_t)r * (size_t)e->model.arch.vocab);
+		if (n > 1)
+			progress("answers: %zu of %zu begun", g.next, n);
+	}
+	progress_end();
+	batch_close(&g.batch);
+	pass_close(&g.pass);
+	kv_close(&g.kv);
+	mem_free(g.streams);
+	mem_free(g.of_row);
+	mem_free(g.logits);
+	return rc;
+}
