@@ -14,7 +14,7 @@
 #endif
 
 /* Rows times columns below which a second thread costs more than it brings. */
-#define PARALLEL_FROM 16384
+#define PARALLEL_FROM 65536
 
 struct cpu {
 	struct dev dev;

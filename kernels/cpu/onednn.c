@@ -15,7 +15,7 @@ struct key {
 	int64_t m, n, k, lda, ldb, ldc;
 	float alpha, beta;
 	int32_t ta, tb, type, out_type, bias;
-	const struct onednn_packed *packed;
+	int32_t packed; /* the layout is a function of k, n and type: all layers share */
 };
 
 struct kept {
@@ -137,11 +137,12 @@ static uint64_t hash_key(const struct key *k)
 	return h;
 }
 
-static struct kept *make(struct onednn *s, struct kept *e, const struct key *k)
+static struct kept *make(struct onednn *s, struct kept *e, const struct key *k,
+			 const struct onednn_packed *packed)
 {
 	dnnl_memory_desc_t src = view((enum dtype)k->type, k->m, k->k, k->lda, k->ta);
 	dnnl_memory_desc_t weights =
-		k->packed ? k->packed->desc : view((enum dtype)k->type, k->k, k->n, k->ldb, k->tb);
+		packed ? packed->desc : view((enum dtype)k->type, k->k, k->n, k->ldb, k->tb);
 	dnnl_memory_desc_t dst = view((enum dtype)k->out_type, k->m, k->n, k->ldc, false);
 	dnnl_memory_desc_t bias = view(DT_F32, 1, k->n, k->n, false);
 	dnnl_primitive_desc_t pd = describe(s->engine, &src, &weights, k->bias ? &bias : NULL, &dst,
@@ -163,7 +164,7 @@ static struct kept *make(struct onednn *s, struct kept *e, const struct key *k)
 	return e;
 }
 
-static struct kept *find(struct onednn *s, const struct key *k)
+static struct kept *find(struct onednn *s, const struct key *k, const struct onednn_packed *packed)
 {
 	size_t i = hash_key(k) % KEPT;
 
@@ -177,12 +178,13 @@ static struct kept *find(struct onednn *s, const struct key *k)
 		s->n = 0;
 		i = hash_key(k) % KEPT;
 	}
-	return make(s, &s->v[i], k);
+	return make(s, &s->v[i], k, packed);
 }
 
-static int run(struct onednn *s, const struct key *k, void *a, void *b, const float *bias, void *c)
+static int run(struct onednn *s, const struct key *k, const struct onednn_packed *packed, void *a,
+	       void *b, const float *bias, void *c)
 {
-	struct kept *e = find(s, k);
+	struct kept *e = find(s, k, packed);
 	dnnl_exec_arg_t args[4];
 	int n = 3;
 
@@ -221,7 +223,7 @@ int onednn_gemm(struct onednn *s, struct mat c, struct mat a, bool ta, struct ma
 	k.tb = tb;
 	k.type = a.t;
 	k.out_type = c.t;
-	return run(s, &k, a.p, b.p, NULL, c.p);
+	return run(s, &k, NULL, a.p, b.p, NULL, c.p);
 }
 
 struct onednn_packed *onednn_pack(struct onednn *s, struct mat w, bool transposed, struct err *err)
@@ -290,9 +292,9 @@ int onednn_gemm_packed(struct onednn *s, struct mat c, struct mat a, const struc
 	k.type = p->t;
 	k.out_type = c.t;
 	k.bias = bias != NULL;
-	k.packed = p;
+	k.packed = 1;
 	dnnl_memory_get_data_handle(p->memory, &weights);
-	return run(s, &k, a.p, weights, bias, c.p);
+	return run(s, &k, p, a.p, weights, bias, c.p);
 }
 
 void onednn_small_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha,
