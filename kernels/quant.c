@@ -12,7 +12,8 @@ static float half_at(const unsigned char *p)
 	return f16_to_f32(h);
 }
 
-/* 32 values: low nibbles are 0..15, high nibbles 16..31; bit j of high is the fifth bit of j. */
+/* 32 values: low nibbles are 0..15, high nibbles 16..31; bit j of high is the fifth bit of j. Types
+ * without a minimum pass m = -0: adding it changes nothing, not even the sign of a zero. */
 static void nibbles(float *y, const unsigned char *qs, uint32_t high, float d, float m, int zero)
 {
 	for (int j = 0; j < 16; j++) {
@@ -94,14 +95,14 @@ static void block(float *y, const unsigned char *b, enum dtype t)
 
 	switch (t) {
 	case DT_Q4_0:
-		nibbles(y, b + 2, 0, half_at(b), 0, 8);
+		nibbles(y, b + 2, 0, half_at(b), -0.0f, 8);
 		break;
 	case DT_Q4_1:
 		nibbles(y, b + 4, 0, half_at(b), half_at(b + 2), 0);
 		break;
 	case DT_Q5_0:
 		memcpy(&high, b + 2, 4);
-		nibbles(y, b + 6, high, half_at(b), 0, 16);
+		nibbles(y, b + 6, high, half_at(b), -0.0f, 16);
 		break;
 	case DT_Q5_1:
 		memcpy(&high, b + 4, 4);

@@ -138,7 +138,8 @@ void cpu_attn(struct dev *d, struct mat o, float *lse, struct mat q, struct mat 
 	int group = s->n_heads / s->n_kv_heads;
 	int64_t blocks = (s->max_q + QUERIES - 1) / QUERIES;
 
-#pragma omp parallel for collapse(3) schedule(dynamic) if (q.rows * s->max_k > 256)
+#pragma omp parallel for collapse(3) schedule(dynamic)                                             \
+	num_threads(c->threads) if (q.rows * s->max_k > 256)
 	for (int g = 0; g < s->n_segs; g++) {
 		for (int64_t b = 0; b < blocks; b++) {
 			for (int hk = 0; hk < s->n_kv_heads; hk++) {
@@ -252,7 +253,7 @@ void cpu_attn_bwd(struct dev *d, struct mat dq, struct mat dk, struct mat dv, st
 	}
 	all = cpu_scratch(c, SCRATCH_ATTN, ((size_t)c->threads * each + total) * sizeof(float));
 	sums = all + (size_t)c->threads * each;
-#pragma omp parallel for collapse(2) schedule(dynamic)
+#pragma omp parallel for collapse(2) schedule(dynamic) num_threads(c->threads)
 	for (int g = 0; g < s->n_segs; g++) {
 		for (int hk = 0; hk < kv; hk++) {
 			struct room r = room_at(all + (size_t)omp_get_thread_num() * each, s);

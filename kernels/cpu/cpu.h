@@ -45,9 +45,10 @@ void cpu_sgemm(const struct cpu *c, bool ta, bool tb, int64_t m, int64_t n, int6
 	       const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *out,
 	       int64_t ldc);
 
-/* plain.c: the same products without a library, fp32 arithmetic. */
-void plain_gemm(struct mat c, struct mat a, bool ta, struct mat b, bool tb, float alpha,
-		float beta);
+/* plain.c: the same products without a library, fp32 arithmetic: c = alpha op(a) op(b) + beta c +
+ * bias, rounded once; bias may be NULL. */
+void plain_gemm(struct mat c, struct mat a, bool ta, struct mat b, bool tb, float alpha, float beta,
+		const float *bias);
 
 /* onednn.c: present when built with oneDNN. 0 = done, -1 = the library cannot do this one. */
 struct onednn_packed;

@@ -75,29 +75,34 @@ size_t cpu_weight_bytes(struct dev *d, enum dtype t, int64_t rows, int64_t cols,
 }
 
 #ifdef HAVE_DNNL
-/* One product with a packed weight; bf16 results of fp32 products go through scratch. */
+/* m itself when it is of type t and without gaps, else a copy of it that is. */
+static struct mat dense(struct cpu *c, enum cpu_scratch which, struct mat m, enum dtype t)
+{
+	struct mat f;
+
+	if (m.t == t && m.ld == m.cols)
+		return m;
+	f = mat_view(cpu_scratch(c, which, (size_t)(m.rows * m.cols) * mat_elem(t)), t, m.rows,
+		     m.cols);
+	cpu_cast(&c->dev, f, m);
+	return f;
+}
+
+/* One product with a packed weight. With gaps between the rows of x or y the library falls back to
+ * its reference loops, a thousand times slower: such views go through scratch, and so do bf16
+ * results of fp32 products. */
 static void packed(struct cpu *c, struct mat y, struct mat x, const struct onednn_packed *p,
 		   const float *bias, bool add)
 {
-	struct mat wide = y;
+	struct mat to = dense(c, SCRATCH_B, y, c->bf16_products ? y.t : DT_F32);
 
-	if (!c->bf16_products) {
-		x = widen(c, SCRATCH_A, x);
-		wide = widen(c, SCRATCH_B, y);
-	}
-	if (onednn_gemm_packed(c->library, wide, x, p, bias, add) < 0)
+	x = dense(c, SCRATCH_A, x, c->bf16_products ? x.t : DT_F32);
+	if (onednn_gemm_packed(c->library, to, x, p, bias, add) < 0)
 		mem_new(SIZE_MAX, 1); /* only out of memory is left as a reason */
-	if (wide.p != y.p)
-		cpu_cast(&c->dev, y, wide);
+	if (to.p != y.p)
+		cpu_cast(&c->dev, y, to);
 }
 #endif
-
-static void add_bias(struct mat y, const float *bias)
-{
-	for (int64_t i = 0; i < y.rows; i++)
-		for (int64_t j = 0; j < y.cols; j++)
-			elem_set(y, i, j, elem_get(y, i, j) + bias[j]);
-}
 
 void cpu_linear(struct dev *d, struct mat y, struct mat x, const struct weight *w,
 		const float *bias, bool add)
@@ -109,9 +114,7 @@ void cpu_linear(struct dev *d, struct mat y, struct mat x, const struct weight *
 	}
 #endif
 	(void)d;
-	plain_gemm(y, x, false, w->plain, true, 1, add);
-	if (bias)
-		add_bias(y, bias);
+	plain_gemm(y, x, false, w->plain, true, 1, add, bias);
 }
 
 void cpu_linear_bwd(struct dev *d, struct mat dx, struct mat dy, const struct weight *w)
@@ -123,7 +126,7 @@ void cpu_linear_bwd(struct dev *d, struct mat dx, struct mat dy, const struct we
 	}
 #endif
 	(void)d;
-	plain_gemm(dx, dy, false, w->plain, false, 1, 0);
+	plain_gemm(dx, dy, false, w->plain, false, 1, 0, NULL);
 }
 
 /* a^T without gaps: the library is slow at transposed left sides, and those here are skinny. */
@@ -168,7 +171,7 @@ void cpu_gemm(struct dev *d, struct mat c, struct mat a, bool ta, struct mat b, 
 #endif
 	(void)cpu;
 	(void)transposed;
-	plain_gemm(c, a, ta, b, tb, alpha, beta);
+	plain_gemm(c, a, ta, b, tb, alpha, beta, NULL);
 }
 
 void cpu_sgemm(const struct cpu *c, bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha,
@@ -186,5 +189,5 @@ void cpu_sgemm(const struct cpu *c, bool ta, bool tb, int64_t m, int64_t n, int6
 	}
 #endif
 	(void)c;
-	plain_gemm(mc, ma, ta, mb, tb, alpha, beta);
+	plain_gemm(mc, ma, ta, mb, tb, alpha, beta, NULL);
 }

@@ -40,7 +40,8 @@ static void rows_of(float *dst, struct mat a, bool ta, int64_t inner, int64_t i0
 							 : elem_get(a, i0 + r, k);
 }
 
-void plain_gemm(struct mat c, struct mat a, bool ta, struct mat b, bool tb, float alpha, float beta)
+void plain_gemm(struct mat c, struct mat a, bool ta, struct mat b, bool tb, float alpha, float beta,
+		const float *bias)
 {
 	int64_t inner = ta ? a.rows : a.cols, panels = (c.cols + PANEL - 1) / PANEL;
 
@@ -60,6 +61,8 @@ void plain_gemm(struct mat c, struct mat a, bool ta, struct mat b, bool tb, floa
 
 					if (beta != 0)
 						v += elem_get(c, i + r, j0 + j);
+					if (bias)
+						v += bias[j0 + j];
 					elem_set(c, i + r, j0 + j, v);
 				}
 			}

@@ -71,12 +71,12 @@ static size_t ref_weight_bytes(struct dev *d, enum dtype t, int64_t rows, int64_
 	return (size_t)(rows * cols) * mat_elem(t);
 }
 
-static void ref_gemm(struct dev *d, struct mat c, struct mat a, bool ta, struct mat b, bool tb,
-		     float alpha, float beta)
+/* c = alpha op(a) op(b) + beta c + bias, rounded once. */
+static void product(struct mat c, struct mat a, bool ta, struct mat b, bool tb, float alpha,
+		    float beta, const float *bias)
 {
 	int64_t inner = ta ? a.rows : a.cols;
 
-	(void)d;
 	for (int64_t i = 0; i < c.rows; i++) {
 		for (int64_t j = 0; j < c.cols; j++) {
 			double sum = 0;
@@ -87,18 +87,25 @@ static void ref_gemm(struct dev *d, struct mat c, struct mat a, bool ta, struct 
 			sum *= alpha;
 			if (beta != 0)
 				sum += elem_get(c, i, j);
+			if (bias)
+				sum += bias[j];
 			elem_set(c, i, j, (float)sum);
 		}
 	}
 }
 
+static void ref_gemm(struct dev *d, struct mat c, struct mat a, bool ta, struct mat b, bool tb,
+		     float alpha, float beta)
+{
+	(void)d;
+	product(c, a, ta, b, tb, alpha, beta, NULL);
+}
+
 static void ref_linear(struct dev *d, struct mat y, struct mat x, const struct weight *w,
 		       const float *bias, bool add)
 {
-	ref_gemm(d, y, x, false, w->w, true, 1, add);
-	for (int64_t i = 0; bias && i < y.rows; i++)
-		for (int64_t j = 0; j < y.cols; j++)
-			elem_set(y, i, j, elem_get(y, i, j) + bias[j]);
+	(void)d;
+	product(y, x, false, w->w, true, 1, add, bias);
 }
 
 static void ref_linear_bwd(struct dev *d, struct mat dx, struct mat dy, const struct weight *w)
