@@ -11,9 +11,26 @@
 
 #include <string.h>
 
+const struct opt run_opts[] = {
+	{ OPT_STR, 0, "device", "NAME", "auto, cpu, plain or ref (default: auto)",
+	  offsetof(struct run_args, device), 0, 0 },
+	{ OPT_INT, 0, "threads", "N", "threads (default: all processors)",
+	  offsetof(struct run_args, threads), 1, 1024 },
+	{ OPT_NUM, 0, "memory-limit", "GB",
+	  "most memory to plan for (default: 60 % of the machine's)",
+	  offsetof(struct run_args, memory_limit), 1e-3, 1e6 },
+	{ OPT_FLAG, 0, "plan", NULL, "print the memory plan and stop",
+	  offsetof(struct run_args, plan), 0, 0 },
+	{ OPT_FLAG, 'j', "json", NULL, "print a summary as one JSON object",
+	  offsetof(struct run_args, json), 0, 0 },
+	{ .type = OPT_END },
+};
+
 /* Everything that is open during a run. */
 struct run {
+	const struct run_kind *kind;
 	const struct run_args *args;
+	volatile sig_atomic_t *stop;
 	struct config c;
 	struct shard shard;
 	struct trainer t;
@@ -29,7 +46,7 @@ static int load_config(struct run *r, const struct operands *ops, struct err *er
 	static const char *const required[] = { "model_name_or_path", "output_dir", NULL };
 	static const char *const to_plan[] = { "model_name_or_path", NULL };
 
-	if (operands_config(ops, &r->c, r->args->use, r->args->plan ? to_plan : required, err) < 0)
+	if (operands_config(ops, &r->c, r->kind->use, r->args->plan ? to_plan : required, err) < 0)
 		return -1;
 	if (r->c.notes)
 		tool_note("%s", r->c.notes);
@@ -62,17 +79,17 @@ static int describe(struct run *r, struct err *err)
 {
 	struct provenance *p = &r->provenance;
 
-	config_write_json(&r->c, r->args->use, &r->config_json);
+	config_write_json(&r->c, r->kind->use, &r->config_json);
 	if (hash_path(&r->base_hash, r->c.model_name_or_path, err) < 0)
 		return -1;
-	if (r->args->objective == &objective_dpo)
+	if (r->kind->objective == &objective_dpo)
 		r->reference =
 			r->c.ref_model_adapters
 				? mem_printf("the base wearing %s", r->c.ref_model_adapters)
 				: mem_strdup(r->t.merged.n ? "the base with the merged adapters"
 							   : "the base, adapter off");
 	*p = (struct provenance){
-		.tool = r->args->tool,
+		.tool = r->kind->tool,
 		.config = r->config_json.p,
 		.base = r->c.model_name_or_path,
 		.base_hash = r->base_hash.s,
@@ -102,7 +119,7 @@ static int train(struct run *r, struct err *err)
 		if (trainer_step(t, &m, &grad_norm, &lr, err) < 0 ||
 		    runlog_step(&r->log, &m, grad_norm, lr, err) < 0)
 			return -1;
-		stop = r->args->stop && *r->args->stop && t->step < t->schedule.total_steps;
+		stop = r->stop && *r->stop && t->step < t->schedule.total_steps;
 		due = (saves && t->step % interval == 0) ||
 		      (epochs && t->step % (long)t->schedule.steps_per_epoch == 0);
 		if ((stop || (due && t->step < t->schedule.total_steps)) &&
@@ -137,7 +154,7 @@ static void summary(const struct run *r)
 	struct jsonw w = { .out = &text };
 
 	progress_end();
-	fprintf(stderr, "%s: %ld steps, loss %.4f, %.0f tokens/s, %.1f s: %s\n", r->args->tool,
+	fprintf(stderr, "%s: %ld steps, loss %.4f, %.0f tokens/s, %.1f s: %s\n", r->kind->tool,
 		r->t.step, last->loss, (double)r->log.n_tokens / took, took, r->c.output_dir);
 	if (!r->args->json)
 		return;
@@ -158,21 +175,21 @@ static void summary(const struct run *r)
 static void announce(const struct run *r)
 {
 	fprintf(stderr, "%s: %zu examples, %ld steps, %zu trainable parameters, %s on %s\n",
-		r->args->tool, r->shard.n, r->t.schedule.total_steps, r->t.lora.n,
+		r->kind->tool, r->shard.n, r->t.schedule.total_steps, r->t.lora.n,
 		r->t.model.act == DT_F32 ? "fp32" : "bf16", r->t.dev->ops->name);
 	if (r->reference)
-		fprintf(stderr, "%s: reference: %s\n", r->args->tool, r->reference);
+		fprintf(stderr, "%s: reference: %s\n", r->kind->tool, r->reference);
 }
 
 static int run(struct run *r, const struct operands *ops, struct err *err)
 {
 	const struct run_args *a = r->args;
-	struct trainer_options o = { a->device, a->threads, a->memory_limit };
+	struct trainer_options o = { a->device ? a->device : "auto", a->threads, a->memory_limit };
 	const char *resume;
 
 	if (load_config(r, ops, err) < 0 || shard_open(&r->shard, ops->shard, err) < 0 ||
 	    (!a->plan && prepare_output(r, err) < 0) ||
-	    trainer_open(&r->t, &r->c, a->objective, &r->shard, &o, err) < 0)
+	    trainer_open(&r->t, &r->c, r->kind->objective, &r->shard, &o, err) < 0)
 		return -1;
 	if (a->plan) {
 		trainer_print_plan(&r->t, stdout);
@@ -191,11 +208,12 @@ static int run(struct run *r, const struct operands *ops, struct err *err)
 	return 0;
 }
 
-int run_training(const struct run_args *args, struct err *err)
+int run_training(const struct run_kind *kind, const struct run_args *args, char **operands,
+		 int n_operands, volatile sig_atomic_t *stop, struct err *err)
 {
-	struct run r = { .args = args };
+	struct run r = { .kind = kind, .args = args, .stop = stop };
 	struct operands ops;
-	int rc = operands_read(&ops, args->operands, args->n_operands, true, err);
+	int rc = operands_read(&ops, operands, n_operands, true, err);
 
 	if (rc == 0)
 		rc = run(&r, &ops, err);

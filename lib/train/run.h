@@ -5,25 +5,35 @@
 #ifndef TRAIN_RUN_H
 #define TRAIN_RUN_H
 
+#include "base/opt.h"
 #include "train/trainer.h"
 
 #include <signal.h>
 
+/* What the command line says; run_opts fills it in. */
 struct run_args {
-	const char *tool;
-	const struct objective *objective;
-	enum config_use use;
 	const char *device;
 	long threads;
 	double memory_limit;
 	bool plan, json;
-	char **operands; /* CONFIG.yaml, SHARD, KEY=VALUE..., in any order */
-	int n_operands;
-	volatile sig_atomic_t
-		*stop; /* set by a signal: checkpoint and leave with ERR_INTERRUPTED */
 };
 
-/* Trains and writes output_dir; with args->plan only prints the plan on stdout. */
-int run_training(const struct run_args *args, struct err *err);
+/* The options that ft-sft and ft-dpo share. */
+extern const struct opt run_opts[];
+
+/* What a trainer is. */
+struct run_kind {
+	const char *tool;
+	const struct objective *objective;
+	enum config_use use;
+};
+
+/*
+ * Trains and writes output_dir; with args->plan only prints the plan on stdout. operands:
+ * CONFIG.yaml, SHARD, KEY=VALUE..., in any order. stop: set by a signal: checkpoint and leave with
+ * ERR_INTERRUPTED.
+ */
+int run_training(const struct run_kind *kind, const struct run_args *args, char **operands,
+		 int n_operands, volatile sig_atomic_t *stop, struct err *err);
 
 #endif
