@@ -48,7 +48,7 @@ static const struct opt opts[] = {
 	      "longest answer in tokens (default: 256)"),
 	COUNT("streams", eval.streams, 1, 1024, "answers at a time (default: 32)"),
 	FLAG("json", json, "one JSON object instead of the table"),
-	TEXT('o', "output", "FILE", out, "write the JSON object here too"),
+	TEXT('o', "output", "FILE", out, "write the JSON object here, and the table as ever"),
 	FLAG("logprobs", logprobs, "filter: {\"ids\"} lines to {\"logprobs\"} lines"),
 	TEXT(0, "template", "NAME", eval.engine.template, "chat template (default: the adapter's)"),
 	TEXT(0, "system", "TEXT", eval.engine.system, "system prompt (default: the adapter's)"),
@@ -99,7 +99,7 @@ static int report(const struct args *args, const struct eval *e, const struct en
 	int rc = 0;
 
 	report_json(e, engine, gates, args->require.n, &json);
-	if (args->json)
+	if (args->json && !args->out)
 		fputs(json.p, stdout);
 	else
 		report_table(e, stdout);
