@@ -15,8 +15,14 @@ static int open_weights(struct engine *e, const struct engine_options *o, struct
 	struct adapter a = { 0 };
 	int rc = -1;
 
-	if (o->dtype && strcmp(o->dtype, "auto"))
-		mo.act = !strcmp(o->dtype, "float32") ? DT_F32 : DT_BF16;
+	if (o->dtype && !strcmp(o->dtype, "float32"))
+		mo.act = DT_F32;
+	else if (o->dtype && !strcmp(o->dtype, "bfloat16"))
+		mo.act = DT_BF16;
+	else if (o->dtype && strcmp(o->dtype, "auto")) {
+		err_set(err, "there is no dtype '%s'; there are auto, float32, bfloat16", o->dtype);
+		goto out;
+	}
 	if (adapter_list_open(&e->merged, merged, &e->source.arch, err) < 0)
 		goto out;
 	if (last &&
@@ -47,7 +53,8 @@ static const char *guess(const struct token *tok)
 	return strstr(text, "SmolLM") ? "smollm2" : strstr(text, "Qwen") ? "qwen" : "chatml";
 }
 
-/* Options win over the last adapter's provenance, that over the model's, that over a guess. */
+/* Options win over the last adapter's provenance (the model's when there is none), that over a guess:
+ * template and system prompt each by itself. */
 static int open_template(struct engine *e, const struct engine_options *o, struct err *err)
 {
 	const char *last, *name = o->template;
@@ -72,7 +79,7 @@ static int open_template(struct engine *e, const struct engine_options *o, struc
 	    strcmp(e->provenance.tokenizer_hash, token_hash(e->tok)))
 		tool_note("%s was made with another tokenizer than the one in use",
 			  last ? last : o->model);
-	e->settings.system = o->system ? o->system : o->template ? NULL : e->provenance.system;
+	e->settings.system = o->system ? o->system : e->provenance.system;
 	e->settings.cutoff_len = UINT32_MAX;
 	template_stops(e->settings.template, e->tok, &e->stops);
 	return 0;
@@ -112,6 +119,14 @@ void engine_close(struct engine *e)
 	if (e->dev)
 		e->dev->ops->close(e->dev);
 	memset(e, 0, sizeof(*e));
+}
+
+bool engine_is_stop(const struct engine *e, uint32_t id)
+{
+	for (size_t i = 0; i < e->stops.n; i++)
+		if (e->stops.v[i] == id)
+			return true;
+	return false;
 }
 
 int engine_logprobs(struct engine *e, const uint32_t *ids, size_t n, bool lora_off, float *logp,

@@ -43,6 +43,7 @@ struct engine {
 int engine_open(struct engine *e, const struct engine_options *o, bool need_template,
 		struct err *err);
 void engine_close(struct engine *e); /* fine on {0} */
+bool engine_is_stop(const struct engine *e, uint32_t id);
 /* The adapter in use: NULL when off or absent. */
 static inline const struct lora *engine_lora(const struct engine *e, bool off)
 {
@@ -55,6 +56,8 @@ struct answer {
 	size_t n_prompt;
 	struct ids out; /* the answer's ids, without the stop id */
 	bool stopped; /* by a stop id; false: max_new_tokens, context, or told to */
+	const struct sampling *sampling; /* its own, drawn from stream `stream`; NULL: the call's */
+	uint32_t stream;
 };
 
 /*
@@ -64,7 +67,8 @@ typedef bool (*token_fn)(void *arg, size_t i, uint32_t id);
 
 /*
  * Answers n prompts: `streams` of them at a time share each read of the weights; a stream that ends
- * takes the next prompt. Greedy answers do not depend on what else runs. lora_off: the base alone.
+ * takes the next prompt. Answer i draws from stream i of the seed. Greedy answers do not depend on
+ * what else runs. lora_off: the base alone.
  */
 int engine_answer(struct engine *e, struct answer *v, size_t n, int streams,
 		  const struct sampling *s, bool lora_off, token_fn fn, void *arg, struct err *err);

@@ -22,6 +22,7 @@ struct stream {
 struct generation {
 	struct engine *e;
 	const struct sampling *s;
+	struct sampler sampler;
 	struct answer *v;
 	size_t n, next; /* answers; the next to begin */
 	struct stream *streams;
@@ -38,8 +39,9 @@ struct generation {
 static long room_for(const struct generation *g, const struct answer *a)
 {
 	long left = g->e->model.n_positions - (long)a->n_prompt;
+	long most = (a->sampling ? a->sampling : g->s)->max_new_tokens;
 
-	return left < g->s->max_new_tokens ? left : g->s->max_new_tokens;
+	return left < most ? left : most;
 }
 
 static int check_prompts(const struct generation *g, int *longest, int *capacity, struct err *err)
@@ -53,6 +55,13 @@ static int check_prompts(const struct generation *g, int *longest, int *capacity
 			return err_set(err,
 				       "the conversation has %zu tokens, the model has room for %d",
 				       a->n_prompt, g->e->model.n_positions - 1);
+		for (size_t k = 0; k < a->n_prompt; k++)
+			if (a->prompt[k] >= (uint32_t)g->e->model.arch.vocab)
+				return err_set(
+					err,
+					"the tokenizer made id %u, the model's vocabulary ends at "
+					"%d; is it the model's own?",
+					a->prompt[k], g->e->model.arch.vocab - 1);
 		*longest = (int)a->n_prompt > *longest ? (int)a->n_prompt : *longest;
 		*capacity = whole > *capacity ? (int)whole : *capacity;
 	}
@@ -114,29 +123,28 @@ static void fill(struct generation *g)
 	}
 }
 
-static bool is_stop(const struct engine *e, uint32_t id)
-{
-	for (size_t i = 0; i < e->stops.n; i++)
-		if (e->stops.v[i] == id)
-			return true;
-	return false;
-}
-
 /* The stream's next token; the stream becomes free when its answer ends. */
-static void take(struct generation *g, struct stream *st, float *logits)
+static int take(struct generation *g, struct stream *st, float *logits, struct err *err)
 {
 	struct answer *a = st->a;
-	uint32_t id = sample_token(logits, (size_t)g->e->model.arch.vocab, a->prompt, a->n_prompt,
-				   a->out.v, a->out.n, g->s, (uint32_t)st->index);
+	struct history h = { a->prompt, a->out.v, a->n_prompt, a->out.n };
+	uint32_t id = sample_token(&g->sampler, logits, (size_t)g->e->model.arch.vocab, &h,
+				   a->sampling ? a->sampling : g->s,
+				   a->sampling ? a->stream : (uint32_t)st->index);
 
-	a->stopped = is_stop(g->e, id);
+	if (id == SAMPLE_BROKEN)
+		return err_kind(err, ERR_NUMERIC,
+				"answer %zu: the model's logits are not numbers (NaN) at token %zu",
+				st->index + 1, a->out.n + 1);
+	a->stopped = engine_is_stop(g->e, id);
 	if (!a->stopped) {
 		ids_push(&a->out, id);
 		st->last = id;
 		if ((!g->fn || g->fn(g->arg, st->index, id)) && (long)a->out.n < room_for(g, a))
-			return;
+			return 0;
 	}
 	st->a = NULL;
+	return 0;
 }
 
 int engine_answer(struct engine *e, struct answer *v, size_t n, int streams,
@@ -151,8 +159,9 @@ int engine_answer(struct engine *e, struct answer *v, size_t n, int streams,
 			break;
 		pass_forward(&g.pass, &g.batch, engine_lora(e, lora_off), &g.kv);
 		pass_logits(&g.pass, &g.batch, g.logits);
-		for (int r = 0; r < g.batch.n_rows; r++)
-			take(&g, g.of_row[r], g.logits + (size_t)r * (size_t)e->model.arch.vocab);
+		for (int r = 0; rc == 0 && r < g.batch.n_rows; r++)
+			rc = take(&g, g.of_row[r],
+				  g.logits + (size_t)r * (size_t)e->model.arch.vocab, err);
 		if (n > 1)
 			progress("answers: %zu of %zu begun", g.next, n);
 	}
@@ -163,5 +172,6 @@ int engine_answer(struct engine *e, struct answer *v, size_t n, int streams,
 	mem_free(g.streams);
 	mem_free(g.of_row);
 	mem_free(g.logits);
+	sampler_close(&g.sampler);
 	return rc;
 }

@@ -5,16 +5,14 @@
 #include "base/rng.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 const struct sampling sampling_default = {
 	.temperature = 0, .top_p = 1, .repetition_penalty = 1, .max_new_tokens = 512
 };
 
 struct candidate {
-	uint32_t id;
 	float logit;
-	double p;
+	uint32_t id;
 };
 
 /* Every id of the history once: logits above 0 are divided, those below multiplied. */
@@ -22,96 +20,171 @@ static void penalise(float *logits, size_t n, const uint32_t *v, size_t count, d
 		     uint8_t *seen)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (v[i] >= n || seen[v[i]])
+		uint32_t id = v[i];
+
+		if (id >= n || seen[id])
 			continue;
-		seen[v[i]] = 1;
-		logits[v[i]] =
-			(float)(logits[v[i]] < 0 ? logits[v[i]] * penalty : logits[v[i]] / penalty);
+		seen[id] = 1;
+		logits[id] = (float)(logits[id] < 0 ? logits[id] * penalty : logits[id] / penalty);
 	}
 }
 
+static void forget(const uint32_t *v, size_t count, size_t n, uint8_t *seen)
+{
+	for (size_t i = 0; i < count; i++)
+		if (v[i] < n)
+			seen[v[i]] = 0;
+}
+
+/* The largest number, the lowest id on ties; SAMPLE_BROKEN when all are NaN or -Inf. */
 static uint32_t largest(const float *logits, size_t n)
 {
-	size_t best = 0;
+	float best = -INFINITY;
+	uint32_t id = SAMPLE_BROKEN;
 
-	for (size_t i = 1; i < n; i++)
-		if (logits[i] > logits[best])
-			best = i;
-	return (uint32_t)best;
+	for (size_t i = 0; i < n; i++)
+		if (logits[i] > best) {
+			best = logits[i];
+			id = (uint32_t)i;
+		}
+	return best < INFINITY ? id : SAMPLE_BROKEN;
 }
 
 /* By falling logit, then by id: an order that no tie leaves open. */
-static int by_logit(const void *a, const void *b)
+static bool before(struct candidate a, struct candidate b)
 {
-	const struct candidate *x = a, *y = b;
-
-	if (x->logit != y->logit)
-		return x->logit < y->logit ? 1 : -1;
-	return x->id < y->id ? -1 : 1;
+	return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
 }
 
-/* Softmax over the first n candidates (sorted). */
-static void softmax(struct candidate *c, size_t n)
+static void sink(struct candidate *heap, size_t n, size_t i)
 {
-	double sum = 0;
+	struct candidate c = heap[i];
 
-	for (size_t i = 0; i < n; i++)
-		sum += c[i].p = exp((double)c[i].logit - c[0].logit);
-	for (size_t i = 0; i < n; i++)
-		c[i].p /= sum;
+	for (size_t child; (child = 2 * i + 1) < n; i = child) {
+		child += child + 1 < n && before(heap[child + 1], heap[child]);
+		if (!before(heap[child], c))
+			break;
+		heap[i] = heap[child];
+	}
+	heap[i] = c;
 }
 
-/* How many candidates stay: top-k keeps all that tie with the k-th; top-p the smallest set whose
- * probability reaches p, at least one. */
-static size_t cut(struct candidate *c, size_t n, const struct sampling *s)
-{
-	double sum = 0;
-	size_t keep = n;
+/*
+ * Candidates in order, as far as they are asked for: of a whole vocabulary a few are needed, so a
+ * heap (n steps to build, log n a candidate) beats sorting. Those taken lie at the array's end.
+ */
+struct ranking {
+	struct candidate *c;
+	size_t n, left; /* all; still in the heap */
+};
 
-	if (s->top_k > 0 && (size_t)s->top_k < n) {
-		keep = (size_t)s->top_k;
-		while (keep < n && c[keep].logit == c[keep - 1].logit)
-			keep++;
+static struct candidate ranked(struct ranking *r, size_t i)
+{
+	while (r->n - r->left <= i) {
+		struct candidate first = r->c[0];
+
+		r->c[0] = r->c[--r->left];
+		if (r->left)
+			sink(r->c, r->left, 0);
+		r->c[r->left] = first;
 	}
-	softmax(c, keep);
-	for (size_t i = 0; s->top_p < 1 && i < keep; i++) {
-		sum += c[i].p;
-		if (sum >= s->top_p)
-			keep = i + 1;
-	}
-	softmax(c, keep);
+	return r->c[r->n - 1 - i];
+}
+
+/* How many stay after top-k: all that tie with the k-th stay with it. */
+static size_t cut_top_k(struct ranking *r, long k)
+{
+	size_t keep = (size_t)k;
+	float last;
+
+	if (k <= 0 || keep >= r->n)
+		return r->n;
+	last = ranked(r, keep - 1).logit;
+	while (keep < r->n && ranked(r, keep).logit == last)
+		keep++;
 	return keep;
 }
 
-uint32_t sample_token(float *logits, size_t n, const uint32_t *prompt, size_t n_prompt,
-		      const uint32_t *out, size_t n_out, const struct sampling *s, uint32_t stream)
+/* Sum of the unnormalised probabilities of the first `keep` (the largest logit is 0). */
+static double mass(struct ranking *r, size_t keep)
 {
-	struct candidate *c;
-	double u, sum = 0;
-	uint32_t id;
-	size_t keep, i;
+	double sum = 0;
 
-	if (s->repetition_penalty != 1) {
-		uint8_t *seen = mem_new(n, 1);
-
-		penalise(logits, n, prompt, n_prompt, s->repetition_penalty, seen);
-		penalise(logits, n, out, n_out, s->repetition_penalty, seen);
-		mem_free(seen);
+	if (keep == r->n) {
+		for (size_t i = 0; i < r->n; i++) /* in whatever order: no ranking needed */
+			sum += exp(r->c[i].logit);
+		return sum;
 	}
-	if (s->temperature <= 0)
-		return largest(logits, n);
-	c = mem_new(n, sizeof(*c));
-	for (i = 0; i < n; i++)
-		c[i] = (struct candidate){ (uint32_t)i, (float)(logits[i] / s->temperature), 0 };
-	qsort(c, n, sizeof(*c), by_logit);
-	keep = cut(c, n, s);
-	u = ((double)rng_u32(s->seed, RNG_SAMPLE + stream, n_prompt + n_out) + 0.5) * 0x1p-32;
+	for (size_t i = 0; i < keep; i++)
+		sum += exp(ranked(r, i).logit);
+	return sum;
+}
+
+/* Top-k, then the smallest set whose probability reaches top_p (at least one), then the draw u. */
+static uint32_t draw(struct ranking *r, const struct sampling *s, double u)
+{
+	size_t keep = cut_top_k(r, s->top_k);
+	double total = mass(r, keep), sum = 0;
+	size_t i = 0;
+
+	if (s->top_p < 1) {
+		for (; i < keep && (i == 0 || sum < s->top_p * total); i++)
+			sum += exp(ranked(r, i).logit);
+		keep = i;
+		total = sum;
+	}
+	sum = 0;
 	for (i = 0; i + 1 < keep; i++) {
-		sum += c[i].p;
-		if (u < sum)
+		sum += exp(ranked(r, i).logit);
+		if (u * total < sum)
 			break;
 	}
-	id = c[i].id;
-	mem_free(c);
-	return id;
+	return ranked(r, i).id;
+}
+
+static void make_room(struct sampler *w, size_t n)
+{
+	if (w->n >= n)
+		return;
+	sampler_close(w);
+	w->heap = mem_new(n, sizeof(*w->heap));
+	w->seen = mem_new(n, sizeof(*w->seen));
+	w->n = n;
+}
+
+uint32_t sample_token(struct sampler *w, float *logits, size_t n, const struct history *h,
+		      const struct sampling *s, uint32_t stream)
+{
+	struct ranking r = { .n = n, .left = n };
+	uint32_t best;
+	double u;
+
+	make_room(w, n);
+	if (s->repetition_penalty != 1) {
+		penalise(logits, n, h->prompt, h->n_prompt, s->repetition_penalty, w->seen);
+		penalise(logits, n, h->out, h->n_out, s->repetition_penalty, w->seen);
+		forget(h->prompt, h->n_prompt, n, w->seen);
+		forget(h->out, h->n_out, n, w->seen);
+	}
+	best = largest(logits, n);
+	if (s->temperature <= 0 || best == SAMPLE_BROKEN)
+		return best;
+	r.c = w->heap;
+	/* Relative to the largest, so that no temperature overflows. */
+	for (size_t i = 0; i < n; i++) {
+		double x = ((double)logits[i] - logits[best]) / s->temperature;
+
+		r.c[i] = (struct candidate){ isnan(x) ? -INFINITY : (float)x, (uint32_t)i };
+	}
+	for (size_t i = n / 2; i-- > 0;)
+		sink(r.c, n, i);
+	u = ((double)rng_u32(s->seed, RNG_SAMPLE + stream, h->n_prompt + h->n_out) + 0.5) * 0x1p-32;
+	return draw(&r, s, u);
+}
+
+void sampler_close(struct sampler *w)
+{
+	mem_free(w->heap);
+	mem_free(w->seen);
+	*w = (struct sampler){ 0 };
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Choosing the next token from logits, with the semantics and in the order of Hugging Face's
- * generate: repetition penalty, temperature, top-k, top-p, then a draw. */
+/*
+ * Choosing the next token from logits, with the semantics and in the order of Hugging Face's
+ * generate: repetition penalty, temperature, top-k, top-p, then a draw.
+ */
 #ifndef CHAT_SAMPLE_H
 #define CHAT_SAMPLE_H
 
@@ -19,9 +21,27 @@ struct sampling {
 /* Greedy, everything else off. */
 extern const struct sampling sampling_default;
 
-/* logits (n) are changed. history: prompt and answer so far. stream and position name the draw: the
- * same seed, stream and position draw the same number. */
-uint32_t sample_token(float *logits, size_t n, const uint32_t *prompt, size_t n_prompt,
-		      const uint32_t *out, size_t n_out, const struct sampling *s, uint32_t stream);
+/* Working memory, kept from token to token; starts as {0}, closing {0} is fine. */
+struct sampler {
+	struct candidate *heap;
+	uint8_t *seen; /* all 0 between calls */
+	size_t n;
+};
+
+/* What stands before the token to be chosen. */
+struct history {
+	const uint32_t *prompt, *out;
+	size_t n_prompt, n_out;
+};
+
+#define SAMPLE_BROKEN UINT32_MAX
+
+/*
+ * The next id; logits (n) are changed. The draw is number n_prompt + n_out of the seed's stream
+ * `stream`: the same seed, stream and position draw the same. SAMPLE_BROKEN: no logit is a number.
+ */
+uint32_t sample_token(struct sampler *w, float *logits, size_t n, const struct history *h,
+		      const struct sampling *s, uint32_t stream);
+void sampler_close(struct sampler *w);
 
 #endif
