@@ -116,7 +116,7 @@ int main(int argc, char **argv)
 	struct err err = { 0 };
 	int n;
 
-	tool_start();
+	tool_start_threads(argv);
 	n = opt_parse(&cmd, &args, argc, argv);
 	if (!args.engine.model)
 		opt_misuse(&cmd, "which model? give -m");

@@ -25,7 +25,7 @@ int main(int argc, char **argv)
 	struct err err = { 0 };
 	int n;
 
-	tool_start();
+	tool_start_threads(argv);
 	n = opt_parse(&cmd, &args, argc, argv);
 	if (run_training(&kind, &args, argv, n, tool_stop_flag(), &err) < 0)
 		return tool_fail(&cmd, &err);

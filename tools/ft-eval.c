@@ -171,7 +171,7 @@ int main(int argc, char **argv)
 	struct err err = { 0 };
 	int n, rc;
 
-	tool_start();
+	tool_start_threads(argv);
 	n = opt_parse(&cmd, &args, argc, argv);
 	check_args(&args, n);
 	rc = args.logprobs ? run_logprobs(&args, &err) : run_datasets(&args, &err);

@@ -120,7 +120,7 @@ int main(int argc, char **argv)
 	struct err err = { 0 };
 	bool differs = false;
 
-	tool_start();
+	tool_start_threads(argv);
 	if (opt_parse(&cmd, &a, argc, argv))
 		opt_misuse(&cmd, "unexpected operand '%s'", argv[0]);
 	if (!a.model || !a.out)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,6 +15,15 @@ static bool progress_shown;
 void tool_start(void)
 {
 	signal(SIGPIPE, SIG_IGN);
+}
+
+void tool_start_threads(char **argv)
+{
+	tool_start();
+	if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY"))
+		return;
+	if (setenv("GOMP_SPINCOUNT", "1000", 1) == 0)
+		execv("/proc/self/exe", argv);	/* where that cannot be had, waiting stays as it is */
 }
 
 static void on_stop(int sig)

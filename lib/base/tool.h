@@ -14,6 +14,13 @@
 
 /* Call first: SIGPIPE becomes EPIPE. */
 void tool_start(void);
+/*
+ * As tool_start, for tools that compute on several threads. OpenMP's threads wait for each other by
+ * spinning; where another program wants the processor too, that wastes most of it (several times
+ * slower was measured). The wait is made short, unless the environment says how to wait. OpenMP
+ * reads the environment before main, so the program starts itself once more.
+ */
+void tool_start_threads(char **argv);
 /* SIGINT and SIGTERM set the flag; a second signal ends the process at once. */
 volatile sig_atomic_t *tool_stop_flag(void);
 /* Print "name: message" and return the exit code of err->kind. */
