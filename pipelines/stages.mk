@@ -7,7 +7,9 @@
 #   PIPELINES    += NAME
 #   NAME.sft     := data set for SFT: a name of dataset_info.json without the language's suffix
 #   NAME.dpo     := data set of preference pairs
-#   NAME.eval    := data sets of the report
+#   NAME.eval    := data sets of the report, or parts of them: set[begin:end]; NAME.eval.sft: of the
+#                   report on SFT alone
+#   NAME.gates.sft, NAME.gates.dpo := what the report must say, for `make pipelines/NAME/check`
 #   NAME.prompts := a file of prompts, one a line, for the sample conversation
 #
 # and holds sft.yaml and dpo.yaml.
@@ -27,8 +29,12 @@ endif
 endif
 
 # Names of data sets as dataset_info.json has them, and their files.
-data_name = $(1:%=%$(if $(filter en,$(LANGUAGE)),_en))
-data_file = $(1:%=$(DATA)/soviet/$(LANGUAGE)/%.json)
+# A name may go on with a part or a gate: jokes[0:40], jokes:exact>=38.
+SUFFIX    := $(if $(filter en,$(LANGUAGE)),_en)
+split      = $(subst :, :,$(subst [, [,$(1)))
+base_name  = $(firstword $(call split,$(1)))
+data_name  = $(foreach n,$(1),$(call base_name,$(n))$(SUFFIX)$(patsubst $(call base_name,$(n))%,%,$(n)))
+data_file  = $(sort $(foreach n,$(1),$(DATA)/soviet/$(LANGUAGE)/$(call base_name,$(n)).json))
 
 # Keys of a YAML that say nothing about tokens: a change of these leaves shards as they are. A key
 # that is not listed counts, so that a forgotten one costs time and not truth.
@@ -39,12 +45,12 @@ TRAIN_KEYS := $(TRAIN_KEYS)|lora_target|pref_beta|pref_loss|pref_ftx|dpo_label_s
 TRAIN_KEYS := $(TRAIN_KEYS)|output_dir|model_name_or_path|adapter_name_or_path|ref_model_adapters
 NO_TRAIN   := ^($(TRAIN_KEYS)):|^\#|^$$
 
-STAGES  := model validate tokenize sft dpo merge eval chat
+STAGES  := model validate tokenize sft dpo merge eval chat check
 TARGETS := $(foreach p,$(PIPELINES),pipelines/$(p) $(STAGES:%=pipelines/$(p)/%))
 .PHONY: $(TARGETS) models/$(BASE)
 
 ## pipelines/NAME: a whole pipeline, ending with a sample conversation; BASE=name chooses the base
-## pipelines/NAME/STAGE: up to model, validate, tokenize, sft, dpo, merge, eval or chat
+## pipelines/NAME/STAGE: up to model, validate, tokenize, sft, dpo, merge, eval, chat; check: gates
 $(PIPELINES:%=pipelines/%): pipelines/%: pipelines/%/chat
 
 $(PIPELINES:%=pipelines/%/model): pipelines/%/model:
@@ -70,28 +76,35 @@ $(PIPELINES:%=pipelines/%/tokenize): pipelines/%/tokenize: pipelines/%/model pip
 $(PIPELINES:%=pipelines/%/sft): pipelines/%/sft: pipelines/%/tokenize $(BIN)/ft-sft
 	@$(STAGE) sft -i $(MODEL) -i pipelines/$*/sft.yaml -i $(RUN)/tokenize/sft.tok.zst -o $(RUN)/sft -- \
 		$(BIN)/ft-sft pipelines/$*/sft.yaml $(RUN)/tokenize/sft.tok.zst output_dir=$(RUN)/sft \
-		model_name_or_path=$(MODEL)
+		model_name_or_path=$(MODEL) overwrite_output_dir=true
 
 # The policy goes on from the SFT adapter.
 $(PIPELINES:%=pipelines/%/dpo): pipelines/%/dpo: pipelines/%/sft $(BIN)/ft-dpo
 	@$(STAGE) dpo -i $(MODEL) -i $(RUN)/sft -i pipelines/$*/dpo.yaml -i $(RUN)/tokenize/dpo.tok.zst -o $(RUN)/dpo -- \
 		$(BIN)/ft-dpo pipelines/$*/dpo.yaml $(RUN)/tokenize/dpo.tok.zst adapter_name_or_path=$(RUN)/sft \
-		output_dir=$(RUN)/dpo model_name_or_path=$(MODEL)
+		output_dir=$(RUN)/dpo model_name_or_path=$(MODEL) overwrite_output_dir=true
 
 $(PIPELINES:%=pipelines/%/merge): pipelines/%/merge: pipelines/%/dpo $(BIN)/ft-merge
 	@$(STAGE) merge -i $(MODEL) -i $(RUN)/dpo -o $(RUN)/merge -- \
 		$(BIN)/ft-merge -m $(MODEL) -a $(RUN)/dpo -o $(RUN)/merge --check
 
-# What SFT alone has learnt, on its own data; then everything, after DPO.
+# What SFT alone has learnt, and what DPO made of it.
+EVAL       = $(BIN)/ft-eval -m $(MODEL) --dataset-dir $(DATA) --trained $(call data_name,$($*.sft)) \
+		$(foreach d,$(call data_name,$(1)),-d '$(d)')
+EVAL_FILES = -i $(DATA)/dataset_info.json $(addprefix -i ,$(call data_file,$($*.eval) $($*.sft)))
+
 $(PIPELINES:%=pipelines/%/eval): pipelines/%/eval: pipelines/%/merge $(BIN)/ft-eval
-	@$(STAGE) eval-sft -i $(MODEL) -i $(RUN)/sft -i $(DATA)/dataset_info.json -i $(call data_file,$($*.sft)) \
-		-s $(RUN)/eval/sft.txt -p -o $(RUN)/eval/sft.json -- \
-		$(BIN)/ft-eval -m $(MODEL) -a $(RUN)/sft --dataset $(call data_name,$($*.sft)) \
-		--dataset-dir $(DATA) --json -o $(RUN)/eval/sft.json
-	@$(STAGE) eval-dpo -i $(MODEL) -i $(RUN)/dpo -i $(DATA)/dataset_info.json $(addprefix -i ,$(call data_file,$($*.eval))) \
-		-s $(RUN)/eval/dpo.txt -p -o $(RUN)/eval/dpo.json -- \
-		$(BIN)/ft-eval -m $(MODEL) -a $(RUN)/dpo $(addprefix --dataset ,$(call data_name,$($*.eval))) \
-		--dataset-dir $(DATA) --json -o $(RUN)/eval/dpo.json
+	@$(STAGE) eval-sft -i $(MODEL) -i $(RUN)/sft $(EVAL_FILES) -s $(RUN)/eval/sft.txt -p \
+		-o $(RUN)/eval/sft.json -- $(call EVAL,$($*.eval.sft)) -a $(RUN)/sft -o $(RUN)/eval/sft.json
+	@$(STAGE) eval-dpo -i $(MODEL) -i $(RUN)/dpo $(EVAL_FILES) -s $(RUN)/eval/dpo.txt -p \
+		-o $(RUN)/eval/dpo.json -- $(call EVAL,$($*.eval)) -a $(RUN)/dpo -o $(RUN)/eval/dpo.json
+
+# The same, with gates: fails when the run is worse than it has to be.
+$(PIPELINES:%=pipelines/%/check): pipelines/%/check: pipelines/%/dpo $(BIN)/ft-eval
+	@$(STAGE) check-sft -i $(MODEL) -i $(RUN)/sft $(EVAL_FILES) -s $(RUN)/check/sft.txt -p -- \
+		$(call EVAL,$($*.eval.sft)) -a $(RUN)/sft $(foreach g,$(call data_name,$($*.gates.sft)),--require '$(g)')
+	@$(STAGE) check-dpo -i $(MODEL) -i $(RUN)/dpo $(EVAL_FILES) -s $(RUN)/check/dpo.txt -p -- \
+		$(call EVAL,$($*.eval)) -a $(RUN)/dpo $(foreach g,$(call data_name,$($*.gates.dpo)),--require '$(g)')
 
 $(PIPELINES:%=pipelines/%/chat): pipelines/%/chat: pipelines/%/eval $(BIN)/ft-chat
 	@$(STAGE) chat -t $(BIN)/ft-chat -i $(RUN)/merge -i $($*.prompts) -i pipelines/converse \
