@@ -269,11 +269,21 @@ static bool shapes_flat(int i, int64_t *s)
 	return true;
 }
 
+/* The extreme numbers sum to a tie of float, 2^24 + 1, and a little that a sum in double keeps or
+ * loses with the place where it is cut into blocks: blocks that hang on the threads show. */
 static void case_sumsq(struct rig *r)
 {
-	float *g = rig_floats(r, "g", r->s[0], -r->amp, r->amp);
-	float *out = rig_out_floats(r, "out", 1, 0);
+	struct slot *s = rig_slot(r, "g", IN, DT_F32, 1, r->s[0], false);
+	float *g, *out;
 
+	for (int64_t i = 0; i < r->s[0]; i++)
+		rig_put(s, 0, i,
+			!r->extreme ? rig_uniform(r)
+			: i < 2     ? (i ? 1 : 4096)
+			: i % 64    ? 0
+				    : 0x1p-15f);
+	g = rig_send(r, s).p;
+	out = rig_out_floats(r, "out", 1, 0);
 	r->bytes_moved = 4 * (double)r->s[0];
 	RIG_CALL(r)
 	r->ops->sumsq(r->d, out, g, (size_t)r->s[0]);

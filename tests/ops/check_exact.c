@@ -209,6 +209,48 @@ static void check_sumsq(const char *name)
 	op->free(dev, to);
 }
 
+/* A device's scratch is for its own threads, whatever number another device was opened with. */
+static void check_two_devices(const char *name)
+{
+	enum { T = 256, E = 32, SEGS = 4 };
+	static float x[T * E], y[2][T * E];
+	struct attn_seg seg[SEGS];
+	struct attn_range range[SEGS];
+	struct attn_shape s = { .n_heads = 1, .n_kv_heads = 1, .head_size = E, .scale = 0.2f };
+	struct mat q, o;
+	struct dev *other = NULL;
+	struct err err;
+
+	for (uint64_t i = 0; i < T * E; i++)
+		x[i] = 2 * rng_uniform(4, 0, i) - 1;
+	for (int i = 0; i < SEGS; i++) {
+		seg[i] = (struct attn_seg){ i * T / SEGS, (i + 1) * T / SEGS, i, i + 1 };
+		range[i] = (struct attn_range){ seg[i].q_begin, seg[i].q_end };
+	}
+	s.n_segs = s.n_ranges = SEGS;
+	s.max_q = s.max_k = T / SEGS;
+	dev = ops_open(name, 1, &err);
+	s.segs = send(seg, sizeof(seg));
+	s.ranges = send(range, sizeof(range));
+	q = mat_view(send(x, sizeof(x)), DT_F32, T, E);
+	o = mat_view(send(x, sizeof(x)), DT_F32, T, E);
+	for (int i = 0; i < 2; i++) {
+		op->attn(dev, o, NULL, q, q, q, &s);
+		op->download(dev, y[i], o.p, sizeof(y[i]));
+		if (i == 0)
+			other = ops_open(name, 4, &err);
+	}
+	check(other && !memcmp(y[0], y[1], sizeof(y[0])), "attn %s beside a device of 4 threads",
+	      name);
+	op->free(dev, (void *)s.segs);
+	op->free(dev, (void *)s.ranges);
+	op->free(dev, q.p);
+	op->free(dev, o.p);
+	if (other)
+		op->close(other);
+	op->close(dev);
+}
+
 int main(void)
 {
 	for (const char *const *name = ops_names(); *name; name++) {
@@ -224,6 +266,7 @@ int main(void)
 		check_adamw(*name);
 		check_sumsq(*name);
 		op->close(dev);
+		check_two_devices(*name);
 	}
 	return tap_done();
 }
