@@ -144,7 +144,8 @@ struct ops {
 
 	/* logp[i] = logits[i][targets[i]] - log sum_v exp(logits[i][v]), logits (n, V)/F.
 	 * dlogits (n, V)/A, unless its p is NULL: softmax(logits) - onehot(target), the gradient of
-	 * -logp[i] for unit weight. */
+	 * -logp[i] for unit weight. logits are
+	 * used up. */
 	void (*xent)(struct dev *d, float *logp, struct mat dlogits, struct mat logits,
 		     const int32_t *targets);
 

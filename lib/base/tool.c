@@ -23,7 +23,8 @@ void tool_start_threads(char **argv)
 	if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY"))
 		return;
 	if (setenv("GOMP_SPINCOUNT", "1000", 1) == 0)
-		execv("/proc/self/exe", argv);	/* where that cannot be had, waiting stays as it is */
+		execv("/proc/self/exe",
+		      argv); /* where that cannot be had, waiting stays as it is */
 }
 
 static void on_stop(int sig)

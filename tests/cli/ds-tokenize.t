@@ -66,6 +66,7 @@ same j1 j2 "ds-show --json and --from-ids are each other's reverse"
 
 refused()
 {
+	# shellcheck disable=SC2086 # the third argument is options, or none
 	feed "$1" ds-tokenize --from-ids -o x.tok.zst $3
 	is "$got" 2 "refused: $1"
 	has err "standard input:1: " "with its line"

@@ -86,6 +86,7 @@ has "$T/out" '"ranking": true' "the message says what to write"
 
 # Good files are silent.
 cd "$ROOT" || exit 1
+# shellcheck disable=SC2046 # names are words
 exits 0 "the repository's data sets, by name" ds-validate \
 	$(sed -n 's/^  "\([a-z0-9_]*\)": {$/\1/p' data/dataset_info.json)
 is "$(cat "$T/out")" "" "nothing to say about them"
@@ -138,6 +139,7 @@ has "$T/err" "2 records, 1 error" "the one behind it is read"
 case $BIN in
 *sanitize*) ok 0 "memory is bounded # SKIP the sanitizer reserves address space" ;;
 *)
+	# shellcheck disable=SC3045 # dash has ulimit -v
 	{ printf '{"a":"'; head -c 600000000 /dev/zero | tr '\0' 'x'; } |
 		(ulimit -v 500000 && ds-validate -) >"$T/out" 2>"$T/err"
 	is "$(sed -n 1p "$T/out")" "<stdin>:1:1: error: a record of more than 64 MiB [json-syntax]" \
