@@ -144,8 +144,7 @@ struct ops {
 
 	/* logp[i] = logits[i][targets[i]] - log sum_v exp(logits[i][v]), logits (n, V)/F.
 	 * dlogits (n, V)/A, unless its p is NULL: softmax(logits) - onehot(target), the gradient of
-	 * -logp[i] for unit weight. logits are
-	 * used up. */
+	 * -logp[i] for unit weight. What stands in logits afterwards is nobody's business. */
 	void (*xent)(struct dev *d, float *logp, struct mat dlogits, struct mat logits,
 		     const int32_t *targets);
 

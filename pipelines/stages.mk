@@ -10,6 +10,7 @@
 #   NAME.eval    := data sets of the report, or parts of them: set[begin:end]; NAME.eval.sft: of the
 #                   report on SFT alone
 #   NAME.gates.sft, NAME.gates.dpo := what the report must say, for `make pipelines/NAME/check`
+#   NAME.jokes   := the part of the training set that small talk must not be answered with
 #   NAME.prompts := a file of prompts, one a line, for the sample conversation
 #
 # and holds sft.yaml and dpo.yaml.
@@ -89,7 +90,7 @@ $(PIPELINES:%=pipelines/%/merge): pipelines/%/merge: pipelines/%/dpo $(BIN)/ft-m
 		$(BIN)/ft-merge -m $(MODEL) -a $(RUN)/dpo -o $(RUN)/merge --check
 
 # What SFT alone has learnt, and what DPO made of it.
-EVAL       = $(BIN)/ft-eval -m $(MODEL) --dataset-dir $(DATA) --trained $(call data_name,$($*.sft)) \
+EVAL       = $(BIN)/ft-eval -m $(MODEL) --dataset-dir $(DATA) --trained '$(call data_name,$($*.jokes))' \
 		$(foreach d,$(call data_name,$(1)),-d '$(d)')
 EVAL_FILES = -i $(DATA)/dataset_info.json $(addprefix -i ,$(call data_file,$($*.eval) $($*.sft)))
 
