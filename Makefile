@@ -91,8 +91,8 @@ test: $(TOOL_BIN) $(TEST_BIN)	## run all tests; PATTERN=word: those whose path h
 	@TEST_ROOT=$(CURDIR) BIN=$(CURDIR)/$(BIN) tests/run \
 		$(foreach p,$(if $(PATTERN),$(PATTERN),/),$(foreach t,$(TEST_BIN) $(TEST_SH),$(if $(findstring $(p),$(t)),$(t))))
 
-bench: $(TOOL_BIN)	## run the benches: a JSON line a measure
-	@for b in $(BENCH_SH); do TEST_ROOT=$(CURDIR) BIN=$(CURDIR)/$(BIN) sh $$b || exit; done
+bench: $(TOOL_BIN) $(BUILD)/tests/ops/check_ops	## run the benches: a JSON line a measure
+	@for b in $(BENCH_SH); do TEST_ROOT=$(CURDIR) BIN=$(CURDIR)/$(BIN) BUILD_DIR=$(BUILD) sh $$b || exit; done
 
 include pipelines/bases.mk $(sort $(wildcard pipelines/*/*.mk)) pipelines/stages.mk
 

@@ -23,7 +23,7 @@ static const struct opt opts[] = {
 	TEXT('m', "model", "PATH", model, "base model: a folder or a GGUF file"),
 	TEXT('a', "adapter", "DIR[,DIR]", adapter,
 	     "adapters, merged in order (none: convert the base)"),
-	TEXT('o', "output", "DIR", out, "the folder to write; an older one is replaced"),
+	TEXT('o', "output", "DIR", out, "the folder to write; one that ft-merge made is replaced"),
 	TEXT(0, "template", "NAME", template, "chat template to write (default: the adapter's)"),
 	TEXT(0, "system", "TEXT", system, "system prompt of the template (default: the adapter's)"),
 	{ OPT_FLAG, 'c', "check", NULL, "then compare logits of base + adapter and merged",

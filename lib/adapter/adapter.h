@@ -7,6 +7,7 @@
 #ifndef ADAPTER_ADAPTER_H
 #define ADAPTER_ADAPTER_H
 
+#include "base/hash.h"
 #include "format/safetensors.h"
 #include "model/lora.h"
 #include "model/model.h"
@@ -18,7 +19,8 @@ struct adapter {
 	int (*rank)[LORA_MODULES]; /* per layer; 0: not adapted */
 	float (*scale)[LORA_MODULES];
 	float dropout;
-	int r, alpha; /* as the config says */
+	int r; /* as the config says */
+	double alpha;
 	bool rslora;
 };
 
@@ -43,6 +45,8 @@ struct adapter_list {
 /* The comma-separated list without its last name, from the heap; *last points at the last (within
  * names), or is NULL when there is none. */
 char *adapter_names_split(const char *names, const char **last);
+/* Hash over the weights and configurations of the listed adapters, in order. */
+int adapter_names_hash(struct hash_hex *h, const char *names, struct err *err);
 /* names: comma-separated folders. */
 int adapter_list_open(struct adapter_list *l, const char *names, const struct arch *arch,
 		      struct err *err);
@@ -52,7 +56,8 @@ struct weight_hook adapter_list_hook(struct adapter_list *l);
 /* What adapter_config.json says beside the numbers. */
 struct adapter_info {
 	const char *base; /* base_model_name_or_path */
-	int r, alpha;
+	int r;
+	double alpha;
 	float dropout;
 	bool rslora;
 };

@@ -16,35 +16,65 @@ char *adapter_names_split(const char *names, const char **last)
 	return mem_strndup(names ? names : "", comma ? (size_t)(comma - names) : 0);
 }
 
+/* The next name of a comma-separated list, from the heap; NULL at the end. */
+static char *next_name(const char **names)
+{
+	while (*names && **names) {
+		const char *s = *names;
+		size_t n = strcspn(s, ",");
+
+		*names = s + n + (s[n] == ',');
+		while (n && *s == ' ') {
+			s++;
+			n--;
+		}
+		while (n && s[n - 1] == ' ')
+			n--;
+		if (n)
+			return mem_strndup(s, n);
+	}
+	return NULL;
+}
+
 int adapter_list_open(struct adapter_list *l, const char *names, const struct arch *arch,
 		      struct err *err)
 {
-	memset(l, 0, sizeof(*l));
-	while (names && *names) {
-		size_t n = strcspn(names, ",");
-		char *one;
-		int rc;
+	char *one;
+	int rc = 0;
 
-		while (n && *names == ' ') {
-			names++;
-			n--;
-		}
-		one = mem_strndup(names, n);
-		while (n && one[n - 1] == ' ')
-			one[--n] = 0;
+	memset(l, 0, sizeof(*l));
+	while (rc == 0 && (one = next_name(&names))) {
 		l->v = mem_grow(l->v, l->n + 1, sizeof(*l->v));
-		rc = *one ? adapter_open(&l->v[l->n], one, arch, err) : 0;
-		if (rc == 0 && *one)
-			l->n++;
+		rc = adapter_open(&l->v[l->n], one, arch, err);
+		l->n += rc == 0;
 		mem_free(one);
-		if (rc < 0) {
-			adapter_list_close(l);
-			return -1;
-		}
-		names += strcspn(names, ",");
-		names += *names == ',';
 	}
-	return 0;
+	if (rc < 0)
+		adapter_list_close(l);
+	return rc;
+}
+
+int adapter_names_hash(struct hash_hex *hex, const char *names, struct err *err)
+{
+	static const char *const files[] = { "adapter_config.json", "adapter_model.safetensors" };
+	struct hash *h = hash_new();
+	char *one;
+	int rc = 0;
+
+	while (rc == 0 && (one = next_name(&names))) {
+		for (int i = 0; rc == 0 && i < 2; i++) {
+			char *path = path_join(one, files[i]);
+			struct hash_hex part;
+
+			rc = hash_path(&part, path, err);
+			if (rc == 0)
+				hash_add(h, part.s, 64);
+			mem_free(path);
+		}
+		mem_free(one);
+	}
+	*hex = hash_end(h);
+	return rc;
 }
 
 void adapter_list_close(struct adapter_list *l)

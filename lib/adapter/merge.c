@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Every tensor of a model, in the order it is written. Vectors have rows = 0. */
 struct entries {
@@ -226,7 +227,7 @@ static int write_texts(const char *dir, const struct merge_job *job, const struc
 {
 	struct token *tok = token_open(job->model, err);
 	struct buf text = { 0 }, chat = { 0 };
-	struct hash_hex base;
+	struct hash_hex base, adapters;
 	int rc = -1;
 
 	if (!tok)
@@ -242,13 +243,15 @@ static int write_texts(const char *dir, const struct merge_job *job, const struc
 				   err) == 0 &&
 	    write_generation_config(dir, job, &src->arch, tok, err) == 0 &&
 	    (!chat.n || write_text(dir, "chat_template.jinja", &chat, err) == 0) &&
-	    hash_path(&base, job->model, err) == 0)
+	    hash_path(&base, job->model, err) == 0 &&
+	    adapter_names_hash(&adapters, job->adapters, err) == 0)
 		rc = provenance_write(dir,
 				      &(struct provenance){
 					      .tool = job->tool,
 					      .base = job->model,
 					      .base_hash = base.s,
 					      .adapters = job->adapters,
+					      .adapters_hash = job->adapters ? adapters.s : NULL,
 					      .tokenizer_hash = token_hash(tok),
 					      .template_name =
 						      job->template ? job->template->name : NULL,
@@ -260,6 +263,26 @@ static int write_texts(const char *dir, const struct merge_job *job, const struc
 	return rc;
 }
 
+/* A folder that stands there is replaced only when ft-merge made it: nothing else is lost. */
+static int may_replace(const char *path, struct err *err)
+{
+	struct provenance p;
+	int rc;
+
+	if (!file_exists(path) || rmdir(path) == 0) /* not there, or empty */
+		return 0;
+	rc = provenance_read(&p, path, err);
+	if (rc == 1 && p.tool && !strcmp(p.tool, "ft-merge"))
+		rc = 0;
+	else
+		rc = err_set(
+			err,
+			"%s stands there and is no merged model; name another folder, or remove it",
+			path);
+	provenance_close(&p);
+	return rc;
+}
+
 int merge_write(const struct merge_job *job, struct dev *dev, struct err *err)
 {
 	struct adapter_list adapters = { 0 };
@@ -268,7 +291,7 @@ int merge_write(const struct merge_job *job, struct dev *dev, struct err *err)
 	enum dtype type;
 	int rc;
 
-	if (source_open(&src, job->model, err) < 0)
+	if (may_replace(job->out, err) < 0 || source_open(&src, job->model, err) < 0)
 		return -1;
 	type = src.arch.dtype == DT_F32 ? DT_F32 : DT_BF16;
 	rc = adapter_list_open(&adapters, job->adapters, &src.arch, err);

@@ -13,7 +13,7 @@
 
 struct merge_job {
 	const char *model, *adapters; /* adapters: comma-separated, NULL: none */
-	const char *out; /* the folder; an older one is replaced */
+	const char *out; /* the folder; one that ft-merge made is replaced */
 	const char *tool;
 	/* The template whose text goes along, and its system prompt; NULL: the source's own text. */
 	const struct template *template;

@@ -82,9 +82,13 @@ static bool truthy(const json_t *root, const char *key)
 
 static int read_config(struct adapter *a, const json_t *root, const char *name, struct err *err)
 {
-	static const char *const refused[] = { "use_dora",       "modules_to_save",
-					       "fan_in_fan_out", "layer_replication",
-					       "lora_bias",      "trainable_token_indices" };
+	static const char *const refused[] = { "use_dora",
+					       "modules_to_save",
+					       "fan_in_fan_out",
+					       "layer_replication",
+					       "lora_bias",
+					       "trainable_token_indices",
+					       "alora_invocation_tokens" };
 	const json_t *type = json_object_get(root, "peft_type"), *v;
 
 	if (!json_is_string(type) || strcmp(json_string_value(type), "LORA"))
@@ -92,6 +96,13 @@ static int read_config(struct adapter *a, const json_t *root, const char *name, 
 	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++)
 		if (truthy(root, refused[i]))
 			return err_set(err, "%s: '%s' is not implemented", name, refused[i]);
+	v = json_object_get(root, "init_lora_weights");
+	if (json_is_string(v) && strcmp(json_string_value(v), "gaussian") &&
+	    strcmp(json_string_value(v), "orthogonal"))
+		return err_set(err,
+			       "%s: init_lora_weights '%s' may need a changed base, which is not "
+			       "implemented",
+			       name, json_string_value(v));
 	v = json_object_get(root, "bias");
 	if (json_is_string(v) && strcmp(json_string_value(v), "none"))
 		return err_set(err, "%s: bias '%s' is not implemented", name, json_string_value(v));
@@ -102,7 +113,7 @@ static int read_config(struct adapter *a, const json_t *root, const char *name, 
 	v = json_object_get(root, "lora_alpha");
 	if (!json_is_number(v) || fabs(json_number_value(v)) > 1e6)
 		return err_set(err, "%s: 'lora_alpha' is missing or out of range", name);
-	a->alpha = (int)json_number_value(v);
+	a->alpha = json_number_value(v);
 	a->rslora = json_is_true(json_object_get(root, "use_rslora"));
 	a->dropout = (float)json_number_value(json_object_get(root, "lora_dropout"));
 	return read_alphas(a, json_object_get(root, "alpha_pattern"), name, err);
@@ -312,15 +323,60 @@ static void string_or_null(struct jsonw *w, const char *key)
 	jsonw_kstr(w, key, NULL);
 }
 
+static bool is_target(const struct lora *l, int m)
+{
+	for (int i = 0; i < l->arch->n_layers; i++)
+		if (l->layers[i].rank[m])
+			return true;
+	return false;
+}
+
+/* What a pattern says of one module: *v, and whether that differs from the adapter's own value. */
+static bool differs_in_rank(const struct lora_layer *y, int m, const struct adapter_info *info,
+			    double *v)
+{
+	*v = y->rank[m];
+	return y->rank[m] != info->r;
+}
+
+static bool differs_in_alpha(const struct lora_layer *y, int m, const struct adapter_info *info,
+			     double *v)
+{
+	double r = y->rank[m];
+
+	*v = y->scale[m] * (info->rslora ? sqrt(r) : r);
+	return fabs(*v - info->alpha) > 1e-5 * fabs(info->alpha);
+}
+
+/* Modules that do not have the adapter's own rank or alpha, by their whole path. */
+static void write_pattern(struct jsonw *w, const char *key, const struct lora *l,
+			  const struct adapter_info *info,
+			  bool (*differs)(const struct lora_layer *, int,
+					  const struct adapter_info *, double *))
+{
+	char path[96];
+	double v;
+
+	jsonw_key(w, key);
+	jsonw_open(w, '{');
+	for (int i = 0; i < l->arch->n_layers; i++) {
+		for (int m = 0; m < LORA_MODULES; m++) {
+			if (!l->layers[i].rank[m] || !differs(&l->layers[i], m, info, &v))
+				continue;
+			snprintf(path, sizeof(path), "model.layers.%d.%s", i, lora_module_path[m]);
+			jsonw_knum(w, path, v, 9);
+		}
+	}
+	jsonw_close(w, '}');
+}
+
 /* The keys that PEFT has known since 0.5, sorted; pattern keys since 0.7. */
 static void write_config(const struct lora *l, const struct adapter_info *info, struct buf *out)
 {
 	struct jsonw w = { .out = out, .indent = 2 };
 
 	jsonw_open(&w, '{');
-	jsonw_key(&w, "alpha_pattern");
-	jsonw_open(&w, '{');
-	jsonw_close(&w, '}');
+	write_pattern(&w, "alpha_pattern", l, info, differs_in_alpha);
 	string_or_null(&w, "auto_mapping");
 	jsonw_kstr(&w, "base_model_name_or_path", info->base);
 	jsonw_kstr(&w, "bias", "none");
@@ -329,19 +385,17 @@ static void write_config(const struct lora *l, const struct adapter_info *info, 
 	jsonw_kbool(&w, "init_lora_weights", true);
 	string_or_null(&w, "layers_pattern");
 	string_or_null(&w, "layers_to_transform");
-	jsonw_kint(&w, "lora_alpha", info->alpha);
+	jsonw_knum(&w, "lora_alpha", info->alpha, 9);
 	jsonw_knum(&w, "lora_dropout", info->dropout, 9);
 	string_or_null(&w, "modules_to_save");
 	jsonw_kstr(&w, "peft_type", "LORA");
 	jsonw_kint(&w, "r", info->r);
-	jsonw_key(&w, "rank_pattern");
-	jsonw_open(&w, '{');
-	jsonw_close(&w, '}');
+	write_pattern(&w, "rank_pattern", l, info, differs_in_rank);
 	string_or_null(&w, "revision");
 	jsonw_key(&w, "target_modules");
 	jsonw_open(&w, '[');
 	for (int m = 0; m < LORA_MODULES; m++)
-		if (l->layers[l->first_layer].rank[m]) {
+		if (is_target(l, m)) {
 			const char *last = strchr(lora_module_path[m], '.') + 1;
 
 			jsonw_str(&w, last, strlen(last));

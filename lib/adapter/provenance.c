@@ -22,6 +22,7 @@ int provenance_write(const char *dir, const struct provenance *p, struct err *er
 	jsonw_kstr(&w, "base", p->base);
 	jsonw_kstr(&w, "base_sha256", p->base_hash);
 	jsonw_kstr(&w, "adapters", p->adapters);
+	jsonw_kstr(&w, "adapters_sha256", p->adapters_hash);
 	jsonw_kstr(&w, "shard_sha256", p->shard_hash);
 	jsonw_kstr(&w, "tokenizer", p->tokenizer_hash);
 	jsonw_kstr(&w, "reference", p->reference);
@@ -68,6 +69,7 @@ int provenance_read(struct provenance *p, const char *dir, struct err *err)
 			p->base = string(p, root, "base");
 			p->base_hash = string(p, root, "base_sha256");
 			p->adapters = string(p, root, "adapters");
+			p->adapters_hash = string(p, root, "adapters_sha256");
 			p->shard_hash = string(p, root, "shard_sha256");
 			p->tokenizer_hash = string(p, root, "tokenizer");
 			p->reference = string(p, root, "reference");

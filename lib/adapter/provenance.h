@@ -14,7 +14,9 @@ struct provenance {
 	const char *config; /* JSON of the effective configuration; NULL */
 	const char *base; /* model path, and hash of its content */
 	const char *base_hash;
-	const char *adapters; /* names merged or continued, comma-separated; NULL */
+	const char
+		*adapters; /* names merged, continued, worn by a reference; comma-separated; NULL */
+	const char *adapters_hash; /* of their weights, in that order; NULL */
 	const char *shard_hash; /* NULL */
 	const char *tokenizer_hash; /* NULL: not known */
 	const char *reference; /* DPO: what the reference was; NULL */

@@ -137,7 +137,7 @@ static void add_trained(struct eval *e, size_t *cap, const struct message *promp
 	}
 	e->trained[e->n_trained++] = (struct trained){ .prompt = prompt->text,
 						       .n_prompt = prompt->n,
-						       .text = text_open(answer->text, answer->n) };
+						       .text = text_of(answer->text, answer->n) };
 }
 
 /* Every assistant turn was trained, and the chosen answers. */

@@ -9,7 +9,7 @@
 
 #define LOOP 30 /* code points; half as many of a script that says more with each */
 
-struct text text_open(const char *s, size_t n)
+struct text text_of(const char *s, size_t n)
 {
 	struct text t = { .c = mem_new(n + 1, sizeof(*t.c)) };
 

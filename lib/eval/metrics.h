@@ -17,7 +17,7 @@ struct text {
 };
 
 /* Invalid UTF-8 becomes U+FFFD. Free with text_free. */
-struct text text_open(const char *s, size_t n);
+struct text text_of(const char *s, size_t n);
 void text_free(struct text *t);
 /* Whether more than half of what is not white space is Han, kana, hangul or their punctuation. */
 bool text_is_cjk(const struct text *t);

@@ -44,8 +44,8 @@ static void score_answers(const struct eval *e, struct eval_set *set)
 	for (size_t i = 0; i < set->n; i++) {
 		struct sample *s = &set->v[i];
 		const struct message *want = sample_reference(s);
-		struct text answer = text_open(s->answer.p, s->answer.n),
-			    reference = text_open(want->text, want->n);
+		struct text answer = text_of(s->answer.p, s->answer.n),
+			    reference = text_of(want->text, want->n);
 		struct chrf own = { 0 };
 
 		s->exact = text_same(&answer, &reference);

@@ -147,6 +147,7 @@ static int compare_settings(const json_t *old, const struct provenance *now, con
 	const json_t *was = json_object_get(old, "config");
 	const char *key, *hash = json_string_value(json_object_get(old, "shard_sha256"));
 	const char *base = json_string_value(json_object_get(old, "base_sha256"));
+	const char *adapters = json_string_value(json_object_get(old, "adapters_sha256"));
 	int rc = 0;
 
 	if (!hash || strcmp(hash, now->shard_hash))
@@ -156,6 +157,9 @@ static int compare_settings(const json_t *old, const struct provenance *now, con
 			path);
 	else if (!base || strcmp(base, now->base_hash))
 		rc = err_set(err, "%s was made with another base model", path);
+	else if (strcmp(adapters ? adapters : "", now->adapters_hash ? now->adapters_hash : ""))
+		rc = err_set(err, "%s was made from other adapters, or they have changed since",
+			     path);
 	json_object_foreach(settings, key, v)
 	{
 		if (rc == 0 && !may_differ(key) && !json_equal(v, json_object_get(was, key)))

@@ -36,9 +36,9 @@ struct run {
 	struct trainer t;
 	struct runlog log;
 	struct buf config_json;
-	struct hash_hex base_hash;
+	struct hash_hex base_hash, adapters_hash;
 	struct provenance provenance;
-	char *reference;
+	char *reference, *adapters;
 };
 
 static int load_config(struct run *r, const struct operands *ops, struct err *err)
@@ -80,7 +80,12 @@ static int describe(struct run *r, struct err *err)
 	struct provenance *p = &r->provenance;
 
 	config_write_json(&r->c, r->kind->use, &r->config_json);
-	if (hash_path(&r->base_hash, r->c.model_name_or_path, err) < 0)
+	if (r->c.adapter_name_or_path || r->c.ref_model_adapters)
+		r->adapters = mem_printf("%s,%s",
+					 r->c.adapter_name_or_path ? r->c.adapter_name_or_path : "",
+					 r->c.ref_model_adapters ? r->c.ref_model_adapters : "");
+	if (hash_path(&r->base_hash, r->c.model_name_or_path, err) < 0 ||
+	    adapter_names_hash(&r->adapters_hash, r->adapters, err) < 0)
 		return -1;
 	if (r->kind->objective == &objective_dpo)
 		r->reference =
@@ -94,6 +99,7 @@ static int describe(struct run *r, struct err *err)
 		.base = r->c.model_name_or_path,
 		.base_hash = r->base_hash.s,
 		.adapters = r->c.adapter_name_or_path,
+		.adapters_hash = r->adapters ? r->adapters_hash.s : NULL,
 		.shard_hash = r->shard.hash,
 		.tokenizer_hash = r->shard.info.tokenizer_hash,
 		.reference = r->reference,
@@ -224,5 +230,6 @@ int run_training(const struct run_kind *kind, const struct run_args *args, char 
 	config_close(&r.c);
 	buf_free(&r.config_json);
 	mem_free(r.reference);
+	mem_free(r.adapters);
 	return rc;
 }

@@ -48,9 +48,9 @@ static int new_lora(struct trainer *t, struct err *err)
 			       t->model.act, err);
 	if (rc == 0)
 		lora_init(&t->lora, (uint64_t)c->seed);
-	t->info =
-		(struct adapter_info){ c->model_name_or_path, (int)c->lora_rank, (int)c->lora_alpha,
-				       (float)c->lora_dropout, c->use_rslora };
+	t->info = (struct adapter_info){ c->model_name_or_path, (int)c->lora_rank,
+					 (double)c->lora_alpha, (float)c->lora_dropout,
+					 c->use_rslora };
 	mem_free(rank);
 	mem_free(scale);
 	return rc;
@@ -194,7 +194,7 @@ static int reference(struct trainer *t, const char *merged, struct err *err)
 	char *ref_merged = adapter_names_split(t->c->ref_model_adapters, &last);
 	struct adapter a;
 	struct lora l;
-	int rc = -1;
+	int rc = -1, width, rows;
 
 	t->reference = mem_new(2 * t->shard->n, sizeof(*t->reference));
 	if (!last) {
@@ -209,8 +209,16 @@ static int reference(struct trainer *t, const char *merged, struct err *err)
 	} else if (adapter_open(&a, last, &t->model.arch, err) == 0) {
 		rc = adapter_to_lora(&a, &l, t->dev, t->model.act, err);
 		adapter_close(&a);
-		if (rc == 0 && l.layers[0].width > t->pass.o.lora_width)
-			rc = err_set(err, "ref_model_adapters: rank larger than the policy's");
+		if (rc == 0) {
+			lora_widths(&l, &width, &rows);
+			rc = width <= t->pass.o.lora_width
+				     ? 0
+				     : err_set(err,
+					       "ref_model_adapters: %s adapts more than the "
+					       "policy; train an "
+					       "adapter of its rank",
+					       last);
+		}
 		if (rc == 0)
 			step_reference(t, &l);
 		lora_close(&l);

@@ -8,7 +8,7 @@
 
 static struct text of(const char *s)
 {
-	return text_open(s, strlen(s));
+	return text_of(s, strlen(s));
 }
 
 static void chrf_as_sacrebleu(void)
@@ -69,7 +69,7 @@ static bool repeats(const char *s)
 
 static void small_metrics(void)
 {
-	struct text bad = text_open("a\xff\xe4\xbd"
+	struct text bad = text_of("a\xff\xe4\xbd"
 				    "b",
 				    5);
 
