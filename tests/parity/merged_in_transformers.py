@@ -24,11 +24,12 @@ def conversations():
     user = {"role": "user", "content": "Tell me a joke about the queue for bread."}
     answer = {"role": "assistant", "content": "There is no bread.\nThere is a queue, though."}
     again = {"role": "user", "content": "  Another one, please! <|im_end|> stays text in data "}
+    odd = {"role": "user", "content": "  two  spaces,\n\n'quotes' \"too\", {{ braces }} {% and %} a \\ \n"}
     system = {"role": "system", "content": "You are a party official."}
     empty = {"role": "system", "content": ""}
     return {"one turn": [user], "two turns": [user, answer, user], "own system prompt": [system, user],
             "own system prompt, two turns": [system, user, answer, user],
-            "empty system prompt": [empty, user], "special-token text": [again],
+            "odd characters": [odd], "empty system prompt": [empty, user], "special-token text": [again],
             "a whole conversation": [user, answer]}
 
 
@@ -97,9 +98,8 @@ def check_chats(report, folder, tokenizer, template):
         report.same(f"chat template, {name}: {len(mine)} ids equal those the trainer sees", mine, theirs)
         if open_end:
             plain = tokenizer.apply_chat_template(messages, add_generation_prompt=False)
-            header = len(theirs) - len(plain)
-            report.line(header > 0, f"chat template, {name}: add_generation_prompt=False leaves out the "
-                                    f"assistant header ({header} ids)")
+            if plain == theirs:  # LLaMA-Factory's templates do the same, transformers' own do not
+                report.note("add_generation_prompt=False makes no difference: the assistant header stays")
 
 
 def check_answers(report, model, tokenizer, records, kind):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the parity scripts share: our tools as functions, the oracle's log-probabilities, and a report.
 
-Our side is the tools of build/bin (BIN= names another folder) and tests/parity/logprobs.c, which is
-compiled here against build/libanekdot.a. The other side is what the virtual environment holds.
+Our side is the tools of build/bin (BIN= names another folder). The other side is what the virtual
+environment holds.
 """
 import importlib.metadata
 import json
@@ -13,8 +13,7 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.join(ROOT, "build")
-BIN = os.environ.get("BIN", os.path.join(BUILD, "bin"))
+BIN = os.environ.get("BIN", os.path.join(ROOT, "build", "bin"))
 GOLDEN = os.path.join(ROOT, "tests", "golden")
 SCRATCH = tempfile.mkdtemp(prefix="anekdot-parity-")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -44,31 +43,12 @@ def json_lines(text):
     return [json.loads(line) for line in text.split("\n") if line]
 
 
-def make_variable(name):
-    out = subprocess.run(["make", "-s", "-C", ROOT, "--eval", f"print-it:; @echo $({name})", "print-it"],
-                         text=True, capture_output=True, check=True).stdout
-    return out.strip().split("\n")[-1].split()
-
-
-_program = None
-
-
 def logprobs(model, adapters, sequences, dtype="float32", device="auto"):
     """Ours: for each list of ids, the natural log-probabilities of all but the first."""
-    global _program
-    if not _program:
-        program = os.path.join(SCRATCH, "logprobs")
-        subprocess.run(["cc", "-std=c11", "-O2", "-fopenmp", "-D_GNU_SOURCE", f"-I{ROOT}/lib", f"-I{ROOT}",
-                        *make_variable("PKG_CFLAGS"), "-o", program,
-                        os.path.join(ROOT, "tests", "parity", "logprobs.c"),
-                        os.path.join(BUILD, "libanekdot.a"), *make_variable("LDLIBS")], check=True)
-        _program = program
     text = "".join(json.dumps({"ids": ids}) + "\n" for ids in sequences)
-    done = subprocess.run([_program, model, adapters or "", dtype, device], input=text, text=True,
-                          capture_output=True)
-    if done.returncode:
-        sys.exit(done.stderr)
-    return [line["logprobs"] for line in json_lines(done.stdout)]
+    out = tool("ft-eval", "--logprobs", "-m", model, *(["-a", adapters] if adapters else []), "--dtype", dtype,
+               "--device", device, text=text)
+    return [line["logprobs"][1:] for line in json_lines(out)]
 
 
 def torch_logprobs(model, sequences):
