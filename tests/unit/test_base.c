@@ -109,6 +109,8 @@ static void test_file(void)
 	check(outdir_commit(&od, &err) == 0 && file_is_dir(path), "folder committed");
 	mem_free(inner);
 	mem_free(path);
+	dir_remove(dir);
+	check(!file_exists(dir), "dir_remove removes a folder with what is in it");
 	check(file_open(&f, "/nonexistent/x", &err) == -1 && strstr(err.msg, "No such file"),
 	      "missing file");
 }

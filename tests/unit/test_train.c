@@ -248,6 +248,7 @@ static void test_golden(const char *device, const char *which, const char *model
 	      name);
 	note("largest difference over the largest weight %.2g",
 	     compare_slab(&t.lora, t.lora.p, file));
+	dir_remove(dir);
 	trainer_close(&t);
 	config_close(&c);
 	buf_free(&problems);
