@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/nearest.h"
 #include "base/utf8.h"
 #include "config/schema.h"
 
 #include <ctype.h>
 #include <string.h>
-
-#define NAME_MAX_BYTES 48 /* longer names get no suggestion */
 
 /* What people write who come from TRL, PEFT, axolotl or papers. */
 static const char *const aliases[][2] = {
@@ -57,36 +56,6 @@ static const char *const aliases[][2] = {
 	{ "warmup", "warmup_ratio" },
 };
 
-/* Edit distance in which two neighbours that changed places count once. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t la = strlen(a), lb = strlen(b);
-	size_t row[3][NAME_MAX_BYTES + 1];
-
-	if (la > NAME_MAX_BYTES || lb > NAME_MAX_BYTES)
-		return SIZE_MAX;
-	for (size_t j = 0; j <= lb; j++)
-		row[0][j] = j;
-	for (size_t i = 1; i <= la; i++) {
-		size_t *now = row[i % 3], *last = row[(i + 2) % 3], *older = row[(i + 1) % 3];
-
-		now[0] = i;
-		for (size_t j = 1; j <= lb; j++) {
-			size_t d = last[j - 1] + (a[i - 1] != b[j - 1]);
-
-			if (last[j] + 1 < d)
-				d = last[j] + 1;
-			if (now[j - 1] + 1 < d)
-				d = now[j - 1] + 1;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-			    older[j - 2] + 1 < d)
-				d = older[j - 2] + 1;
-			now[j] = d;
-		}
-	}
-	return row[la % 3][lb];
-}
-
 /* Lower case, '-' and ' ' as '_': how a name is compared. False if it is too long. */
 static bool normal(const char *name, char *out)
 {
@@ -119,7 +88,7 @@ const char *suggest_key(const char *name)
 
 		if (strchr(have, '*'))
 			continue;
-		d = distance(want, have);
+		d = name_distance(want, have);
 		/* The table begins with the keys that are used: they win a draw. */
 		if (d < least) {
 			least = d;
@@ -144,8 +113,8 @@ const char *suggest_choice(const char *name, const char *choices, char *item, si
 			continue;
 		memcpy(have, p, n);
 		have[n] = 0;
-		if (distance(want, have) < least) {
-			least = distance(want, have);
+		if (name_distance(want, have) < least) {
+			least = name_distance(want, have);
 			memcpy(item, have, n + 1);
 			found = true;
 		}

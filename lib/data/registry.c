@@ -3,6 +3,7 @@
 #include "data/dataset.h"
 
 #include "base/file.h"
+#include "base/nearest.h"
 #include "data/entry.h"
 #include "data/reader.h"
 
@@ -36,33 +37,6 @@ static char *absolute(const char *path)
 	return s;
 }
 
-/* Edit distance (Levenshtein), for names of sane length. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[65], na = strlen(a), nb = strlen(b);
-
-	if (na > 64 || nb > 64)
-		return SIZE_MAX;
-	for (size_t j = 0; j <= nb; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= na; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= nb; j++) {
-			size_t best = diagonal + (a[i - 1] != b[j - 1]);
-
-			diagonal = row[j];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-		}
-	}
-	return row[nb];
-}
-
 static int not_registered(struct dataset_fault *f, const char *name, const json_t *info,
 			  const char *path, struct err *err)
 {
@@ -74,7 +48,7 @@ static int not_registered(struct dataset_fault *f, const char *name, const json_
 
 	json_object_foreach((json_t *)info, key, value)
 	{
-		size_t n = distance(name, key);
+		size_t n = name_distance(name, key);
 
 		if (n < best) {
 			best = n;

@@ -2,6 +2,8 @@
 /* LLaMA-Factory's templates (src/llamafactory/data/template.py at 0.9.4), as data. */
 #include "template/slot.h"
 
+#include "base/nearest.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -112,33 +114,10 @@ static const struct template table[] = {
 
 enum { N_TEMPLATES = sizeof(table) / sizeof(*table), NAME_MAX_LEN = 32 };
 
-/* Edits that make a into b; both shorter than NAME_MAX_LEN. */
-static int distance(const char *a, const char *b)
-{
-	int row[NAME_MAX_LEN + 1];
-	int n = (int)strlen(b);
-
-	for (int j = 0; j <= n; j++)
-		row[j] = j;
-	for (int i = 1; a[i - 1]; i++) {
-		int diagonal = row[0];
-
-		row[0] = i;
-		for (int j = 1; j <= n; j++) {
-			int best = diagonal + (a[i - 1] != b[j - 1]);
-
-			diagonal = row[j];
-			best = row[j] + 1 < best ? row[j] + 1 : best;
-			row[j] = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-		}
-	}
-	return row[n];
-}
-
 const struct template *template_find(const char *name, struct err *err)
 {
 	const struct template *nearest = NULL;
-	int best = 4;
+	size_t best = 4;
 
 	for (size_t i = 0; i < N_TEMPLATES; i++)
 		if (!strcmp(table[i].name, name))
@@ -148,9 +127,9 @@ const struct template *template_find(const char *name, struct err *err)
 			     "'qwen3_nothink' trains and talks without thinking");
 		return NULL;
 	}
-	for (size_t i = 0; i < N_TEMPLATES && strlen(name) < NAME_MAX_LEN; i++)
-		if (distance(name, table[i].name) < best) {
-			best = distance(name, table[i].name);
+	for (size_t i = 0; i < N_TEMPLATES; i++)
+		if (name_distance(name, table[i].name) < best) {
+			best = name_distance(name, table[i].name);
 			nearest = &table[i];
 		}
 	if (nearest)
