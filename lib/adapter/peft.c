@@ -50,6 +50,7 @@ static bool key_matches(const char *key, int layer, int m)
 	return k <= n && !strcmp(path + n - k, key) && (k == n || path[n - k - 1] == '.');
 }
 
+/* As PEFT: of several patterns that match, the first of the file counts. */
 static int read_alphas(struct adapter *a, const json_t *patterns, const char *name, struct err *err)
 {
 	const char *key;
@@ -57,7 +58,7 @@ static int read_alphas(struct adapter *a, const json_t *patterns, const char *na
 
 	for (int l = 0; l < a->arch->n_layers; l++)
 		for (int m = 0; m < LORA_MODULES; m++)
-			a->scale[l][m] = (float)a->alpha;
+			a->scale[l][m] = NAN;
 	json_object_foreach((json_t *)patterns, key, v)
 	{
 		if (!json_is_number(v) || strpbrk(key, "*+?[](){}|^$\\"))
@@ -67,9 +68,13 @@ static int read_alphas(struct adapter *a, const json_t *patterns, const char *na
 				name, key);
 		for (int l = 0; l < a->arch->n_layers; l++)
 			for (int m = 0; m < LORA_MODULES; m++)
-				if (key_matches(key, l, m))
+				if (isnan(a->scale[l][m]) && key_matches(key, l, m))
 					a->scale[l][m] = (float)json_number_value(v);
 	}
+	for (int l = 0; l < a->arch->n_layers; l++)
+		for (int m = 0; m < LORA_MODULES; m++)
+			if (isnan(a->scale[l][m]))
+				a->scale[l][m] = (float)a->alpha;
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void line(struct jsonw *w)
@@ -104,6 +105,17 @@ void jsonw_num(struct jsonw *w, double x, int digits)
 	}
 	value(w);
 	buf_printf(w->out, "%.*g", digits, x);
+}
+
+void jsonw_float(struct jsonw *w, float x)
+{
+	char text[32];
+	int digits = 0;
+
+	do
+		snprintf(text, sizeof(text), "%.*g", ++digits, (double)x);
+	while (digits < 9 && strtof(text, NULL) != x);
+	jsonw_num(w, (double)x, digits);
 }
 
 void jsonw_int(struct jsonw *w, int64_t x)

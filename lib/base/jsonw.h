@@ -24,6 +24,7 @@ void jsonw_close(struct jsonw *w, char bracket); /* '}' or ']' */
 void jsonw_key(struct jsonw *w, const char *key);
 void jsonw_str(struct jsonw *w, const char *s, size_t n);
 void jsonw_num(struct jsonw *w, double x, int digits); /* %.*g */
+void jsonw_float(struct jsonw *w, float x); /* the fewest digits that read back as x */
 void jsonw_int(struct jsonw *w, int64_t x);
 void jsonw_bool(struct jsonw *w, bool x);
 void jsonw_null(struct jsonw *w);

@@ -298,7 +298,8 @@ void arch_write_json(const struct arch *a, enum dtype dtype, struct buf *out)
 	jsonw_kint(&w, "num_hidden_layers", a->n_layers);
 	jsonw_kint(&w, "num_key_value_heads", a->n_kv_heads);
 	token_key(&w, "pad_token_id", a->pad);
-	jsonw_knum(&w, "rms_norm_eps", a->rms_eps, 9);
+	jsonw_key(&w, "rms_norm_eps");
+	jsonw_float(&w, a->rms_eps);
 	jsonw_kstr(&w, "rope_scaling", NULL);
 	jsonw_knum(&w, "rope_theta", a->rope_theta, 17);
 	jsonw_kbool(&w, "tie_word_embeddings", a->tied);

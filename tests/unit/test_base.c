@@ -42,13 +42,14 @@ static void test_jsonw(void)
 	jsonw_int(&w, -3);
 	jsonw_num(&w, 0.5, 9);
 	jsonw_num(&w, NAN, 9);
+	jsonw_float(&w, 1e-5f);
 	jsonw_open(&w, '{');
 	jsonw_close(&w, '}');
 	jsonw_close(&w, ']');
 	jsonw_kbool(&w, "t", true);
 	jsonw_close(&w, '}');
 	check_str(b.p,
-		  "{\"a\\\"b\": \"x\\ny\\u0001\xEF\xBF\xBD\", \"v\": [-3, 0.5, null, {}], \"t\": "
+		  "{\"a\\\"b\": \"x\\ny\\u0001\xEF\xBF\xBD\", \"v\": [-3, 0.5, null, 1e-05, {}], \"t\": "
 		  "true}",
 		  "JSON on one line");
 	buf_free(&b);
