@@ -10,7 +10,17 @@
 #include "tests/ops/cases_matmul.h"
 #include "tests/ops/cases_rows.h"
 
+#include <unistd.h>
+
 #define CASES 256
+
+/* The instrumented loops are ten times slower: there two numbers of threads have to do. */
+#ifdef __SANITIZE_ADDRESS__
+static const int thread_counts[] = { 1, 3 };
+#else
+static const int thread_counts[] = { 1, 2, 3 };
+#endif
+#define COUNTS (int)(sizeof(thread_counts) / sizeof(*thread_counts))
 
 enum types { F32 = 1, BF16 = 2, BOTH = 3 };
 
@@ -147,6 +157,8 @@ static void run_backend(struct verdict *v, const struct group *g, const char *na
 	char where[300];
 
 	for (int i = 0; rig_set(&r, g, d, i, s); i++) {
+		if (threads_only(g->op, s) && (r.extreme || r.wide))
+			continue;
 		describe(where, sizeof(where), &r, name, threads);
 		g->op->run(&r);
 		if (rig_collect(&r))
@@ -169,8 +181,8 @@ static void check_backend(const struct group *g, const char *name)
 	struct rig *first = mem_new(CASES * 4, sizeof(*first));
 	struct verdict v = { 0 };
 
-	for (int run = 1; run <= (host ? 3 : 2); run++)
-		run_backend(&v, g, name, host ? run : 0, first, run == 1);
+	for (int run = 0; run < (host ? COUNTS : 2); run++)
+		run_backend(&v, g, name, host ? thread_counts[run] : 0, first, run == 0);
 	for (int i = 0; i < CASES * 4; i++)
 		rig_free(&first[i]);
 	mem_free(first);
@@ -255,6 +267,14 @@ static int run_bench(const char *pattern)
 	return 0;
 }
 
+/* Three threads on two busy cores: OpenMP's threads must not spin while they wait for one that does
+ * not run (five times the time). The library reads the variable before main: start again. */
+static void wait_asleep(char **argv)
+{
+	if (!getenv("OMP_WAIT_POLICY") && !setenv("OMP_WAIT_POLICY", "passive", 1))
+		execv("/proc/self/exe", argv);
+}
+
 int main(int argc, char **argv)
 {
 	const char *pattern = "";
@@ -275,6 +295,7 @@ int main(int argc, char **argv)
 	}
 	if (timing)
 		return run_bench(pattern);
+	wait_asleep(argv);
 	note("seed %llu", (unsigned long long)seed);
 	for (size_t i = 0; i < sizeof(all_ops) / sizeof(*all_ops); i++) {
 		if (!strstr(all_ops[i].name, pattern))
