@@ -7,7 +7,7 @@
 
 /* A prompt is fed in pieces of so many tokens: long enough for full speed, short enough to be
  * interrupted. */
-#define PIECE 512
+#define PIECE 256
 
 int session_open(struct session *s, struct engine *e, const struct sampling *sampling,
 		 const struct opt_list *stops, struct err *err)

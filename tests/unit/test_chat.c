@@ -392,6 +392,32 @@ static void test_session(void)
 	engine_close(&e);
 }
 
+/* The answer of a session to a prompt of several pieces, and that of one pass over all of it. */
+static void check_pieces(struct session *talk, struct engine *e, struct heard *h)
+{
+	char text[700];
+	struct message m = { ROLE_USER, text, sizeof(text) - 1 };
+	struct ids ids = { 0 };
+	struct answer a = { 0 };
+	struct buf want = { 0 };
+	enum session_end end;
+
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (char)('!' + i * 31 % 90);
+	text[sizeof(text) - 1] = 0;
+	encode_chat(&e->settings, e->tok, &m, 1, &ids, &err);
+	a.prompt = ids.v;
+	a.n_prompt = ids.n;
+	engine_answer(e, &a, 1, 1, talk->sampling, false, NULL, NULL, &err);
+	token_decode(e->tok, a.out.v, a.out.n, true, &want);
+	check(ids.n > 300, "a long prompt");
+	check_str(say(talk, text, h, &end), want.p, "fed in pieces, answered as one");
+	session_clear(talk);
+	ids_free(&ids);
+	ids_free(&a.out);
+	buf_free(&want);
+}
+
 /* Long prompts go in pieces, and an answer ends where the positions end. */
 static void test_full(void)
 {
@@ -404,6 +430,8 @@ static void test_full(void)
 	if (!open_engine(&e, "cpu", "hf_tiny/qwen2", NULL, "float32"))
 		return;
 	if (session_open(&talk, &e, &s, NULL, &err) == 0) {
+		s.max_new_tokens = STEPS;
+		check_pieces(&talk, &e, &h);
 		s.max_new_tokens = 100000;
 		say(&talk, "Hello", &h, &end);
 		check(end == SESSION_FULL &&
