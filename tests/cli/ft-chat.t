@@ -118,7 +118,7 @@ head -n 2 "$T/single" >"$T/b"
 same "$T/a" "$T/b" "a program that waits gets its answer before it asks again"
 
 # A terminal.
-if command -v script >/dev/null; then
+if script -qefc true /dev/null >/dev/null 2>&1; then	# there is a pseudo-terminal to be had
 	printf 'Hello world\nclear\nHello world\nexit\nnever\n' |
 		script -qefc "ft-chat -m $MODEL --template chatml --dtype float32 --max-new-tokens 8" /dev/null \
 			2>/dev/null | tr -d '\r' >"$T/term"
