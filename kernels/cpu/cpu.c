@@ -78,8 +78,12 @@ struct dev *cpu_open(int threads, bool plain, struct err *err)
 	c->threads = omp_get_max_threads();
 	c->plain = plain;
 #ifdef HAVE_DNNL
-	if (!plain)
-		c->library = onednn_open(c->threads, &c->bf16_products);
+	if (!plain) {
+		bool bit_stable = true;
+
+		c->library = onednn_open(c->threads, &c->bf16_products, &bit_stable);
+		c->blocks = !bit_stable;
+	}
 #endif
 	if (!c->library)
 		c->plain = true;

@@ -21,6 +21,7 @@ struct cpu {
 	int threads;
 	bool plain; /* no oneDNN: not built in, or asked for */
 	bool bf16_products; /* the library multiplies bf16 on this processor */
+	bool blocks; /* products in blocks of ours: its own depend on the threads here */
 	struct onednn *library;
 	void *scratch[4]; /* grown on demand, kept */
 	size_t scratch_bytes[4];
@@ -52,7 +53,8 @@ void plain_gemm(struct mat c, struct mat a, bool ta, struct mat b, bool tb, floa
 
 /* onednn.c: present when built with oneDNN. 0 = done, -1 = the library cannot do this one. */
 struct onednn_packed;
-struct onednn *onednn_open(int threads, bool *bf16_products);
+/* *bit_stable: products have the same bits for any number of threads (from AVX-512 on). */
+struct onednn *onednn_open(int threads, bool *bf16_products, bool *bit_stable);
 void onednn_close(struct onednn *s);
 /* c = alpha op(a) op(b) + bias + beta c. */
 int onednn_gemm(struct onednn *s, struct mat c, struct mat a, bool ta, struct mat b, bool tb,

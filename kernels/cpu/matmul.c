@@ -8,7 +8,7 @@
 
 struct weight {
 	int64_t rows, cols;
-	struct mat plain; /* when there is no library */
+	struct mat plain; /* without the library's layouts: as it is, fp32 for blocks */
 	struct onednn_packed *fwd, *bwd;
 };
 
@@ -30,9 +30,11 @@ struct weight *cpu_weight_new(struct dev *d, struct mat w, unsigned use, struct 
 
 	r->rows = w.rows;
 	r->cols = w.cols;
-	if (c->plain) {
-		r->plain = mat_view(host_alloc(d, (size_t)(w.rows * w.cols) * mat_elem(w.t), err),
-				    w.t, w.rows, w.cols);
+	if (c->plain || c->blocks) {
+		enum dtype t = c->blocks ? DT_F32 : w.t;
+
+		r->plain = mat_view(host_alloc(d, (size_t)(w.rows * w.cols) * mat_elem(t), err), t,
+				    w.rows, w.cols);
 		if (r->plain.p) {
 			cpu_cast(d, r->plain, w);
 			return r;
@@ -71,7 +73,40 @@ size_t cpu_weight_bytes(struct dev *d, enum dtype t, int64_t rows, int64_t cols,
 	struct cpu *c = (struct cpu *)d;
 	size_t one = (size_t)(rows * cols) * (c->plain || c->bf16_products ? mat_elem(t) : 4);
 
-	return c->plain ? one : one * ((use & WEIGHT_FWD ? 1u : 0) + (use & WEIGHT_BWD ? 1u : 0));
+	return c->plain || c->blocks
+		       ? one
+		       : one * ((use & WEIGHT_FWD ? 1u : 0) + (use & WEIGHT_BWD ? 1u : 0));
+}
+
+/* Products in blocks of a fixed size, each on one thread: the same bits for any number of threads. */
+#define BLOCK_ROWS 64
+#define BLOCK_COLS 256
+
+static void blocks_gemm(struct cpu *cpu, struct mat c, struct mat a, bool ta, struct mat b, bool tb,
+			float alpha, float beta, const float *bias)
+{
+	struct mat to = widen(cpu, SCRATCH_C, c);
+	int64_t inner = ta ? a.rows : a.cols;
+
+	a = widen(cpu, SCRATCH_A, a);
+	b = widen(cpu, SCRATCH_B, b);
+#pragma omp parallel for collapse(2)
+	for (int64_t i = 0; i < c.rows; i += BLOCK_ROWS) {
+		for (int64_t j = 0; j < c.cols; j += BLOCK_COLS) {
+			int64_t m = c.rows - i < BLOCK_ROWS ? c.rows - i : BLOCK_ROWS;
+			int64_t n = c.cols - j < BLOCK_COLS ? c.cols - j : BLOCK_COLS;
+			float *out = (float *)to.p + i * to.ld + j;
+
+			cpu_sgemm(cpu, ta, tb, m, n, inner, alpha,
+				  (float *)a.p + (ta ? i : i * a.ld), a.ld,
+				  (float *)b.p + (tb ? j * b.ld : j), b.ld, beta, out, to.ld);
+			for (int64_t r = 0; bias && r < m; r++)
+				for (int64_t k = 0; k < n; k++)
+					out[r * to.ld + k] += bias[j + k];
+		}
+	}
+	if (to.p != c.p)
+		cpu_cast(&cpu->dev, c, to);
 }
 
 #ifdef HAVE_DNNL
@@ -113,8 +148,10 @@ void cpu_linear(struct dev *d, struct mat y, struct mat x, const struct weight *
 		return;
 	}
 #endif
-	(void)d;
-	plain_gemm(y, x, false, w->plain, true, 1, add, bias);
+	if (((struct cpu *)d)->blocks)
+		blocks_gemm((struct cpu *)d, y, x, false, w->plain, true, 1, add, bias);
+	else
+		plain_gemm(y, x, false, w->plain, true, 1, add, bias);
 }
 
 void cpu_linear_bwd(struct dev *d, struct mat dx, struct mat dy, const struct weight *w)
@@ -125,8 +162,10 @@ void cpu_linear_bwd(struct dev *d, struct mat dx, struct mat dy, const struct we
 		return;
 	}
 #endif
-	(void)d;
-	plain_gemm(dx, dy, false, w->plain, false, 1, 0, NULL);
+	if (((struct cpu *)d)->blocks)
+		blocks_gemm((struct cpu *)d, dx, dy, false, w->plain, false, 1, 0, NULL);
+	else
+		plain_gemm(dx, dy, false, w->plain, false, 1, 0, NULL);
 }
 
 /* a^T without gaps: the library is slow at transposed left sides, and those here are skinny. */
@@ -153,6 +192,10 @@ void cpu_gemm(struct dev *d, struct mat c, struct mat a, bool ta, struct mat b, 
 	struct cpu *cpu = (struct cpu *)d;
 
 #ifdef HAVE_DNNL
+	if (cpu->blocks) {
+		blocks_gemm(cpu, c, a, ta, b, tb, alpha, beta, NULL);
+		return;
+	}
 	if (!cpu->plain) {
 		struct mat at = a;
 

@@ -95,16 +95,11 @@ static dnnl_primitive_desc_t describe(dnnl_engine_t engine, const dnnl_memory_de
 	return pd;
 }
 
-/* The library multiplies bf16 at speed where AVX-512 BF16 is; elsewhere fp32 is the better way. */
-static bool multiplies_bf16(void)
+/* bf16 at speed needs AVX-512 BF16. Below AVX-512 the library's matmul divides a sum among threads:
+ * its bits depend on their number. */
+struct onednn *onednn_open(int threads, bool *bf16_products, bool *bit_stable)
 {
 	dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
-
-	return isa >= dnnl_cpu_isa_avx512_core_bf16 && isa != dnnl_cpu_isa_avx2_vnni;
-}
-
-struct onednn *onednn_open(int threads, bool *bf16_products)
-{
 	struct onednn *s = mem_new(1, sizeof(*s));
 
 	(void)threads; /* OpenMP's number is the library's */
@@ -113,7 +108,8 @@ struct onednn *onednn_open(int threads, bool *bf16_products)
 		mem_free(s);
 		return NULL;
 	}
-	*bf16_products = multiplies_bf16();
+	*bf16_products = isa >= dnnl_cpu_isa_avx512_core_bf16 && isa != dnnl_cpu_isa_avx2_vnni;
+	*bit_stable = isa >= dnnl_cpu_isa_avx512_core && isa != dnnl_cpu_isa_avx2_vnni;
 	return s;
 }
 

@@ -22,12 +22,13 @@ static inline __attribute__((always_inline)) float fold(const float *lane)
 	return s[0];
 }
 
-/* exp(x) for finite x; relative error below 2e-7; 0 below -87.3, clamped above 88. Cody-Waite
+/* exp(x) for finite x; relative error below 2e-7; 0 below -87.3, clamped above 88; NaN
+ * stays NaN. Cody-Waite
  * reduction by ln 2 in two parts, then a polynomial of degree 6 on [-ln2/2, ln2/2] (Cephes). */
 static inline __attribute__((always_inline)) float exp_f32(float x)
 {
 	const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
-	float c = x < -88 ? -88 : x > 88 ? 88 : x;
+	float c = x > -88 ? (x < 88 ? x : 88) : -88; /* NaN: -88 */
 	float n = (c * 1.44269504088896341f + magic) - magic;
 	float r = (c - n * 0.693359375f) + n * 2.12194440e-4f;
 	float p = 1.9875691500e-4f;
@@ -43,7 +44,7 @@ static inline __attribute__((always_inline)) float exp_f32(float x)
 	p = p * r + 5.0000001201e-1f;
 	p = p * r * r + r + 1.0f;
 	scale.i = ((int32_t)n + 127) << 23;
-	return x < -87.3f ? 0 : p * scale.f;
+	return x != x ? x : x < -87.3f ? 0 : p * scale.f;
 }
 
 static inline __attribute__((always_inline)) uint16_t to_bf16(float f)
