@@ -21,17 +21,19 @@ static void add_quoted(struct buf *out, const char *s, size_t n)
 	buf_char(out, '\'');
 }
 
-/* A slot as a sum of strings; content is the Jinja expression for {content}. */
-static void add_slot(struct buf *out, const char *slot, const char *content)
+/* n bytes of a slot as a sum of strings; content is the Jinja expression for {content}. */
+static void add_slot(struct buf *out, const char *slot, size_t n_slot, const char *content)
 {
+	/* Not every tokenizer has a bos token; the encoder leaves it out then. */
+	static const char bos[] = "(bos_token if bos_token is defined and bos_token else '')";
 	static const struct template holes_only = { .markers = { NULL } };
-	const char *sign = "", *q;
+	const char *sign = "", *end = slot + n_slot, *q;
 	size_t n;
 
-	for (const char *p = slot; *p; p = q + n) {
+	for (const char *p = slot; p < end; p = q + n) {
 		q = slot_next(&holes_only, p, &n);
-		if (!q) {
-			q = p + strlen(p);
+		if (!q || q >= end) {
+			q = end;
 			n = 0;
 		}
 		if (q > p) {
@@ -43,46 +45,89 @@ static void add_slot(struct buf *out, const char *slot, const char *content)
 			break;
 		buf_printf(out, "%s%s", sign,
 			   q[1] == 'c'   ? content
-			   : q[1] == 'b' ? "bos_token"
+			   : q[1] == 'b' ? bos
 					 : "eos_token");
 		sign = " + ";
 	}
 }
 
-static void add_branch(struct buf *out, const char *test, const char *slot, bool fused)
+static void add_branch(struct buf *out, const char *test, const char *slot, size_t n,
+		       const char *content)
 {
 	buf_printf(out, "%s{{ ", test);
-	add_slot(out, slot, fused ? "lead.text + message['content']" : "message['content']");
+	add_slot(out, slot, n, content);
 	buf_str(out, " }}");
-	if (fused)
+}
+
+/* A slot without the assistant header that it ends in: Jinja writes that before the answer. */
+static void add_question(struct buf *out, const struct template *t, const char *test,
+			 const char *slot)
+{
+	size_t n = strlen(slot), header = t->header ? strlen(t->header) : 0;
+
+	if (header && header <= n && !strcmp(slot + n - header, t->header))
+		n -= header;
+	add_branch(out, test, slot, n,
+		   t->fused_system ? "lead.text + message['content']" : "message['content']");
+	if (t->fused_system)
 		buf_str(out, "{% set lead.text = '' %}");
 }
 
-void template_jinja(const struct template *t, const char *system, struct buf *out)
+static void add_answer(struct buf *out, const struct template *t)
 {
-	const char *text = system ? system : t->default_system ? t->default_system : "";
-	bool fused = t->fused_system;
+	struct buf slot = { 0 };
 
-	buf_str(out, "{% if messages[0]['role'] == 'system' %}"
+	buf_printf(&slot, "%s%s", t->header ? t->header : "", t->assistant);
+	add_branch(out, "{% elif message['role'] == 'assistant' %}", slot.p, slot.n,
+		   "message['content']");
+	buf_free(&slot);
+}
+
+/* The system prompt: system and turns are set, and with a fused one lead.text is. */
+static void add_system(struct buf *out, const struct template *t, const char *text)
+{
+	const char *after = t->fused_system ? " %}{% endif %}" : " }}{% endif %}";
+
+	buf_str(out, "{% if messages and messages[0]['role'] == 'system' %}"
 		     "{% set system = messages[0]['content'] or ");
 	add_quoted(out, text, strlen(text));
 	buf_str(out, " %}{% set turns = messages[1:] %}{% else %}{% set system = ");
 	add_quoted(out, text, strlen(text));
 	buf_str(out, " %}{% set turns = messages %}{% endif %}");
-	if (t->prefix) {
-		buf_str(out, "{{ ");
-		add_slot(out, t->prefix, "''");
-		buf_str(out, " }}");
-	}
-	if (fused)
-		buf_str(out, "{% set lead = namespace(text='') %}");
-	buf_str(out, fused ? "{% if system %}{% set lead.text = " : "{% if system %}{{ ");
-	add_slot(out, t->system, "system");
-	buf_str(out, fused ? " %}{% endif %}" : " }}{% endif %}");
+	if (t->prefix)
+		add_branch(out, "", t->prefix, strlen(t->prefix), "''");
+	buf_str(out, t->fused_system ? "{% set lead = namespace(text='') %}"
+				       "{% if system %}{% set lead.text = "
+				     : "{% if system %}{{ ");
+	add_slot(out, t->system, strlen(t->system), "system");
+	buf_str(out, after);
+}
+
+void template_jinja(const struct template *t, const char *system, struct buf *out)
+{
+	const char *text = system ? system : t->default_system ? t->default_system : "";
+	/* A bare text between two turns would be part of one of them. */
+	bool later_system = !t->fused_system && strcmp(t->system, "{content}") != 0;
+
+	add_system(out, t, text);
 	buf_str(out, "{% for message in turns %}");
-	add_branch(out, "{% if message['role'] == 'user' %}", t->user, fused);
-	add_branch(out, "{% elif message['role'] == 'tool' %}",
-		   t->observation ? t->observation : t->user, fused);
-	add_branch(out, "{% elif message['role'] == 'assistant' %}", t->assistant, false);
-	buf_str(out, "{% endif %}{% endfor %}");
+	add_question(out, t, "{% if message['role'] == 'user' %}", t->user);
+	add_question(out, t, "{% elif message['role'] == 'tool' %}",
+		     t->observation ? t->observation : t->user);
+	add_answer(out, t);
+	if (later_system)
+		add_branch(out, "{% elif message['role'] == 'system' %}", t->system,
+			   strlen(t->system), "message['content']");
+	buf_printf(
+		out,
+		"{%% else %%}{{ raise_exception('Template %s has no place for a message of role ' "
+		"+ message['role'] + ' here') }}{%% endif %%}{%% endfor %%}",
+		t->name);
+	if (t->fused_system) /* no question took it up */
+		buf_str(out, "{{ lead.text }}");
+	if (t->header) {
+		buf_str(out, "{% if add_generation_prompt %}");
+		add_branch(out, "", t->header, strlen(t->header), "''");
+		buf_str(out, "{% endif %}");
+	}
 }

@@ -8,11 +8,12 @@
 #include <string.h>
 
 #define IM_SYSTEM    "<|im_start|>system\n{content}<|im_end|>\n"
-#define IM_USER      "<|im_start|>user\n{content}<|im_end|>\n<|im_start|>assistant\n"
+#define IM_HEADER    "<|im_start|>assistant\n"
+#define IM_USER      "<|im_start|>user\n{content}<|im_end|>\n" IM_HEADER
 #define IM_ASSISTANT "{content}<|im_end|>\n"
 #define IM_TOOL                                                                                    \
-	"<|im_start|>user\n<tool_response>\n{content}\n</tool_response><|im_end|>\n"               \
-	"<|im_start|>assistant\n"
+	"<|im_start|>user\n<tool_response>\n{content}\n</tool_response><|im_end|>\n" IM_HEADER
+#define LLAMA3_HEADER "<|start_header_id|>assistant<|end_header_id|>\n\n"
 #define IM_MARKERS "<|im_start|>", "<|im_end|>"
 #define QWEN_MARKERS                                                                               \
 	IM_MARKERS, "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>"
@@ -20,38 +21,40 @@
 /* clang-format off */
 static const struct template table[] = {
 	{ .name = "qwen",
-	  .system = IM_SYSTEM, .user = IM_USER, .assistant = IM_ASSISTANT, .observation = IM_TOOL,
+	  .system = IM_SYSTEM, .user = IM_USER, .header = IM_HEADER, .assistant = IM_ASSISTANT,
+	  .observation = IM_TOOL,
 	  .default_system = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.",
 	  .stop_words = { "<|im_end|>" }, .markers = { QWEN_MARKERS },
 	  .replace_eos = true, .tool_calls = true },
 	{ .name = "qwen3_nothink",
-	  .system = IM_SYSTEM, .user = IM_USER, .assistant = IM_ASSISTANT, .observation = IM_TOOL,
+	  .system = IM_SYSTEM, .user = IM_USER, .header = IM_HEADER, .assistant = IM_ASSISTANT,
+	  .observation = IM_TOOL,
 	  .stop_words = { "<|im_end|>" }, .markers = { QWEN_MARKERS },
 	  .replace_eos = true, .tool_calls = true },
 	{ .name = "chatml",
-	  .system = IM_SYSTEM, .user = IM_USER, .assistant = IM_ASSISTANT,
-	  .observation = "<|im_start|>tool\n{content}<|im_end|>\n<|im_start|>assistant\n",
+	  .system = IM_SYSTEM, .user = IM_USER, .header = IM_HEADER, .assistant = IM_ASSISTANT,
+	  .observation = "<|im_start|>tool\n{content}<|im_end|>\n" IM_HEADER,
 	  .stop_words = { "<|im_end|>", "<|im_start|>" }, .markers = { IM_MARKERS },
 	  .replace_eos = true },
 	{ .name = "smollm",
-	  .system = IM_SYSTEM, .user = IM_USER, .assistant = IM_ASSISTANT,
+	  .system = IM_SYSTEM, .user = IM_USER, .header = IM_HEADER, .assistant = IM_ASSISTANT,
 	  .stop_words = { "<|im_end|>" }, .markers = { IM_MARKERS } },
 	{ .name = "smollm2",
-	  .system = IM_SYSTEM, .user = IM_USER, .assistant = IM_ASSISTANT,
+	  .system = IM_SYSTEM, .user = IM_USER, .header = IM_HEADER, .assistant = IM_ASSISTANT,
 	  .default_system =
 		"You are a helpful AI assistant named SmolLM, trained by Hugging Face.",
 	  .stop_words = { "<|im_end|>" }, .markers = { IM_MARKERS } },
 	{ .name = "yi",
-	  .system = IM_SYSTEM, .user = IM_USER, .assistant = IM_ASSISTANT,
+	  .system = IM_SYSTEM, .user = IM_USER, .header = IM_HEADER, .assistant = IM_ASSISTANT,
 	  .stop_words = { "<|im_end|>" }, .markers = { IM_MARKERS } },
 	{ .name = "llama3",
 	  .prefix = "{bos}",
 	  .system = "<|start_header_id|>system<|end_header_id|>\n\n{content}<|eot_id|>",
 	  .user = "<|start_header_id|>user<|end_header_id|>\n\n{content}<|eot_id|>"
-		  "<|start_header_id|>assistant<|end_header_id|>\n\n",
-	  .assistant = "{content}<|eot_id|>",
+		  LLAMA3_HEADER,
+	  .header = LLAMA3_HEADER, .assistant = "{content}<|eot_id|>",
 	  .observation = "<|start_header_id|>ipython<|end_header_id|>\n\n{content}<|eot_id|>"
-			 "<|start_header_id|>assistant<|end_header_id|>\n\n",
+			 LLAMA3_HEADER,
 	  .stop_words = { "<|eot_id|>", "<|eom_id|>" },
 	  .markers = { "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>" },
 	  .replace_eos = true },
@@ -68,28 +71,31 @@ static const struct template table[] = {
 	  .fused_system = true },
 	{ .name = "default",
 	  .system = "System: {content}{eos}\n",
-	  .user = "Human: {content}{eos}\nAssistant:", .assistant = "{content}{eos}\n" },
+	  .user = "Human: {content}{eos}\nAssistant:", .header = "Assistant:",
+	  .assistant = "{content}{eos}\n" },
 	{ .name = "alpaca",
 	  .system = "{content}",
-	  .user = "### Instruction:\n{content}\n\n### Response:\n",
+	  .user = "### Instruction:\n{content}\n\n### Response:\n", .header = "### Response:\n",
 	  .assistant = "{content}{eos}\n\n",
 	  .default_system = "Below is an instruction that describes a task. "
 			    "Write a response that appropriately completes the request.\n\n" },
 	{ .name = "vicuna",
-	  .system = "{content}", .user = "USER: {content} ASSISTANT:",
+	  .system = "{content}", .user = "USER: {content} ASSISTANT:", .header = "ASSISTANT:",
 	  .assistant = "{content}{eos}",
 	  .default_system = "A chat between a curious user and an artificial intelligence "
 			    "assistant. The assistant gives helpful, detailed, and polite "
 			    "answers to the user's questions." },
 	{ .name = "zephyr",
 	  .system = "<|system|>\n{content}{eos}",
-	  .user = "<|user|>\n{content}{eos}<|assistant|>\n", .assistant = "{content}{eos}",
+	  .user = "<|user|>\n{content}{eos}<|assistant|>\n", .header = "<|assistant|>\n",
+	  .assistant = "{content}{eos}",
 	  .default_system = "You are Zephyr, a helpful assistant.",
 	  .markers = { "<|system|>", "<|user|>", "<|assistant|>" } },
 	{ .name = "gemma",
 	  .prefix = "{bos}",
 	  .system = "{content}\n\n",
 	  .user = "<start_of_turn>user\n{content}<end_of_turn>\n<start_of_turn>model\n",
+	  .header = "<start_of_turn>model\n",
 	  .assistant = "{content}<end_of_turn>\n",
 	  .observation =
 		"<start_of_turn>tool\n{content}<end_of_turn>\n<start_of_turn>model\n",
@@ -98,14 +104,14 @@ static const struct template table[] = {
 	  .replace_eos = true, .fused_system = true },
 	{ .name = "phi",
 	  .system = "<|system|>\n{content}<|end|>\n",
-	  .user = "<|user|>\n{content}<|end|>\n<|assistant|>\n",
+	  .user = "<|user|>\n{content}<|end|>\n<|assistant|>\n", .header = "<|assistant|>\n",
 	  .assistant = "{content}<|end|>\n",
 	  .stop_words = { "<|end|>" },
 	  .markers = { "<|system|>", "<|user|>", "<|assistant|>", "<|end|>" },
 	  .replace_eos = true },
 	{ .name = "deepseek3",
 	  .prefix = "{bos}",
-	  .system = "{content}", .user = "<｜User｜>{content}<｜Assistant｜>",
+	  .system = "{content}", .user = "<｜User｜>{content}<｜Assistant｜>", .header = "<｜Assistant｜>",
 	  .assistant = "{content}{eos}", .markers = { "<｜User｜>", "<｜Assistant｜>" } },
 	{ .name = "empty",
 	  .system = "{content}", .user = "{content}", .assistant = "{content}" },

@@ -21,6 +21,7 @@ struct template {
 	const char *name;
 	const char *prefix; /* before everything else; may hold {bos}; NULL: nothing */
 	const char *system, *user, *assistant;
+	const char *header; /* user's and observation's end that opens the answer; NULL: none */
 	const char *observation; /* a tool's answer; NULL: as user */
 	const char *default_system; /* NULL: none */
 	const char *stop_words[4]; /* ends with NULL; the first ends a turn */
@@ -74,8 +75,13 @@ int encode_chat(const struct encode_settings *s, const struct token *tok,
 		const struct message *messages, size_t n, struct ids *ids, struct err *err);
 /* Ids that end an answer: the stop words' and the tokenizer's eos. */
 void template_stops(const struct template *t, const struct token *tok, struct ids *stops);
-/* A Jinja chat template that renders what encode_chat feeds when the settings' system prompt is
- * `system` (NULL: the template's own). */
+/*
+ * A Jinja chat template in transformers' manner: every answer has the assistant header before it, the end
+ * has one when add_generation_prompt is true. It renders what encode_chat feeds when the settings'
+ * system prompt is `system` (NULL: the template's own) and add_generation_prompt is true. Templates
+ * without a header render the same whether it is or not. A later system message stands where it is
+ * or, where the template has no form for that, raises an exception; so does an unknown role.
+ */
 void template_jinja(const struct template *t, const char *system, struct buf *out);
 
 #endif

@@ -329,19 +329,71 @@ static void test_jinja(void)
 
 	template_jinja(template_find("smollm", &err), "Don't \"panic\"\n", &out);
 	check_str(out.p,
-		  "{% if messages[0]['role'] == 'system' %}{% set system = messages[0]['content'] "
-		  "or 'Don\\'t \"panic\"\\n' %}{% set turns = messages[1:] %}{% else %}{% set "
-		  "system = 'Don\\'t \"panic\"\\n' %}{% set turns = messages %}{% endif %}{% if "
-		  "system %}{{ '<|im_start|>system\\n' + system + '<|im_end|>\\n' }}{% endif %}{% "
-		  "for message in turns %}{% if message['role'] == 'user' %}{{ "
-		  "'<|im_start|>user\\n' + message['content'] + "
-		  "'<|im_end|>\\n<|im_start|>assistant\\n' }}{% elif message['role'] == 'tool' "
-		  "%}{{ '<|im_start|>user\\n' + message['content'] + "
-		  "'<|im_end|>\\n<|im_start|>assistant\\n' }}{% elif message['role'] == "
-		  "'assistant' %}{{ message['content'] + '<|im_end|>\\n' }}{% endif %}{% endfor "
-		  "%}",
+		  "{% if messages and messages[0]['role'] == 'system' %}{% set system = "
+		  "messages[0]['content'] or 'Don\\'t \"panic\"\\n' %}{% set turns = messages[1:] "
+		  "%}{% else %}{% set system = 'Don\\'t \"panic\"\\n' %}{% set turns = messages "
+		  "%}{% endif %}{% if system %}{{ '<|im_start|>system\\n' + system + "
+		  "'<|im_end|>\\n' }}{% endif %}{% for message in turns %}{% if message['role'] == "
+		  "'user' %}{{ '<|im_start|>user\\n' + message['content'] + '<|im_end|>\\n' }}{% "
+		  "elif message['role'] == 'tool' %}{{ '<|im_start|>user\\n' + message['content'] "
+		  "+ '<|im_end|>\\n' }}{% elif message['role'] == 'assistant' %}{{ "
+		  "'<|im_start|>assistant\\n' + message['content'] + '<|im_end|>\\n' }}{% elif "
+		  "message['role'] == 'system' %}{{ '<|im_start|>system\\n' + message['content'] + "
+		  "'<|im_end|>\\n' }}{% else %}{{ raise_exception('Template smollm has no place "
+		  "for a message of role ' + message['role'] + ' here') }}{% endif %}{% endfor %}"
+		  "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
 		  "Jinja text");
+	buf_reset(&out);
+	template_jinja(template_find("gemma", &err), NULL, &out);
+	check_str(out.p,
+		  "{% if messages and messages[0]['role'] == 'system' %}{% set system = "
+		  "messages[0]['content'] or '' %}{% set turns = messages[1:] %}{% else %}{% set "
+		  "system = '' %}{% set turns = messages %}{% endif %}{{ (bos_token if bos_token "
+		  "is defined and bos_token else '') }}{% set lead = namespace(text='') %}{% if "
+		  "system %}{% set lead.text = system + '\\n\\n' %}{% endif %}{% for message in "
+		  "turns %}{% if message['role'] == 'user' %}{{ '<start_of_turn>user\\n' + "
+		  "lead.text + message['content'] + '<end_of_turn>\\n' }}{% set lead.text = '' %}"
+		  "{% elif message['role'] == 'tool' %}{{ '<start_of_turn>tool\\n' + lead.text + "
+		  "message['content'] + '<end_of_turn>\\n' }}{% set lead.text = '' %}{% elif "
+		  "message['role'] == 'assistant' %}{{ '<start_of_turn>model\\n' + "
+		  "message['content'] + '<end_of_turn>\\n' }}{% else %}{{ raise_exception("
+		  "'Template gemma has no place for a message of role ' + message['role'] + "
+		  "' here') }}{% endif %}{% endfor %}{{ lead.text }}{% if add_generation_prompt "
+		  "%}{{ '<start_of_turn>model\\n' }}{% endif %}",
+		  "Jinja text of a fused system prompt");
 	buf_free(&out);
+}
+
+static bool ends_in_header(const struct template *t, const char *slot)
+{
+	const char *hole = strstr(slot, "{content}") + strlen("{content}");
+
+	return strlen(hole) >= strlen(t->header) && ends_with(hole, t->header);
+}
+
+/* Jinja takes the header off the end of a slot: it must be there, after the text. */
+static void test_headers(void)
+{
+	char *names = mem_strdup(template_names()), *save = NULL;
+	int n = 0, with = 0, bad = 0;
+
+	for (char *name = strtok_r(names, ", ", &save); name; name = strtok_r(NULL, ", ", &save)) {
+		struct err err = { 0 };
+		const struct template *t = template_find(name, &err);
+
+		n++;
+		if (!t->header)
+			continue;
+		with++;
+		if (!ends_in_header(t, t->user) ||
+		    (t->observation && !ends_in_header(t, t->observation))) {
+			note("%s: a slot does not end in the header", name);
+			bad++;
+		}
+	}
+	check(n == 17 && with == 14 && !bad, "%d of %d templates have a header, %d bad", with, n,
+	      bad);
+	mem_free(names);
 }
 
 int main(void)
@@ -351,6 +403,7 @@ int main(void)
 	test_lengths();
 	test_find();
 	test_jinja();
+	test_headers();
 	tok = open_tokenizer("token/qwen3.tokenizer.json.zst");
 	if (check(tok != NULL, "tokenizer")) {
 		test_slots();
