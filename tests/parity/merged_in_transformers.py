@@ -98,8 +98,8 @@ def check_chats(report, folder, tokenizer, template):
         report.same(f"chat template, {name}: {len(mine)} ids equal those the trainer sees", mine, theirs)
         if open_end:
             plain = tokenizer.apply_chat_template(messages, add_generation_prompt=False)
-            if plain == theirs:  # LLaMA-Factory's templates do the same, transformers' own do not
-                report.note("add_generation_prompt=False makes no difference: the assistant header stays")
+            report.line(theirs[:len(plain)] == plain, f"chat template, {name}: add_generation_prompt adds "
+                                                      f"{tokenizer.decode(theirs[len(plain):])!r}")
 
 
 def check_answers(report, model, tokenizer, records, kind):
