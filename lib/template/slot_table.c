@@ -14,7 +14,7 @@
 #define IM_TOOL                                                                                    \
 	"<|im_start|>user\n<tool_response>\n{content}\n</tool_response><|im_end|>\n" IM_HEADER
 #define LLAMA3_HEADER "<|start_header_id|>assistant<|end_header_id|>\n\n"
-#define IM_MARKERS "<|im_start|>", "<|im_end|>"
+#define IM_MARKERS    "<|im_start|>", "<|im_end|>"
 #define QWEN_MARKERS                                                                               \
 	IM_MARKERS, "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>"
 
