@@ -58,28 +58,46 @@ static long number_of(const char *name)
 	return *end || end == name + 11 ? -1 : n;
 }
 
-static void remove_oldest(const char *dir, long keep)
+/* Name of the oldest checkpoint but the one just written, from the heap, when there are more than
+ * `keep`; NULL otherwise. */
+static char *oldest_but(const char *dir, long newest, long keep)
 {
-	for (;;) {
-		DIR *d = opendir(dir);
-		struct dirent *e;
-		long count = 0, oldest = -1;
-		char *path;
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	long count = 0, oldest = 0;
+	char *name = NULL;
 
-		while (d && (e = readdir(d))) {
-			long n = number_of(e->d_name);
+	while (d && (e = readdir(d))) {
+		long n = number_of(e->d_name);
 
-			count += n >= 0;
-			if (n >= 0 && (oldest < 0 || n < oldest))
-				oldest = n;
-		}
-		if (d)
-			closedir(d);
-		if (count <= keep)
-			return;
-		path = mem_printf("%s/checkpoint-%ld", dir, oldest);
+		count += n >= 0;
+		if (n < 0 || n == newest || (name && n >= oldest))
+			continue;
+		oldest = n;
+		mem_free(name);
+		name = mem_strdup(e->d_name);
+	}
+	if (d)
+		closedir(d);
+	if (count > keep)
+		return name;
+	mem_free(name);
+	return NULL;
+}
+
+/* Higher numbers than the newest are an older run's: they go, too. What cannot be removed ends it. */
+static void remove_oldest(const char *dir, long newest, long keep)
+{
+	bool gone = true;
+	char *name;
+
+	while (gone && (name = oldest_but(dir, newest, keep))) {
+		char *path = path_join(dir, name);
+
 		dir_remove(path);
+		gone = !file_exists(path);
 		mem_free(path);
+		mem_free(name);
 	}
 }
 
@@ -104,7 +122,7 @@ int checkpoint_save(const struct trainer *t, const char *dir, const struct prove
 			outdir_abort(&o);
 	}
 	if (rc == 0 && keep > 0)
-		remove_oldest(dir, keep);
+		remove_oldest(dir, t->step, keep);
 	mem_free(path);
 	return rc;
 }

@@ -61,16 +61,24 @@ static int prepare_output(const struct run *r, struct err *err)
 	char *weights = path_join(r->c.output_dir, "adapter_model.safetensors");
 	int rc = dir_make(r->c.output_dir, err);
 
-	if (rc == 0 && file_exists(weights)) {
-		if (!r->c.overwrite_output_dir)
-			rc = err_set(
-				err,
-				"%s holds an adapter; set overwrite_output_dir: true, or another "
-				"output_dir",
-				r->c.output_dir);
-		else
-			remove(weights);
-	}
+	if (rc == 0 && file_exists(weights) && !r->c.overwrite_output_dir)
+		rc = err_set(err,
+			     "%s holds an adapter; set overwrite_output_dir: true, or another "
+			     "output_dir",
+			     r->c.output_dir);
+	mem_free(weights);
+	return rc;
+}
+
+/* An older run's weights go when everything is open: a run that cannot start costs nothing, and the
+ * adapter that is continued may be the one that is overwritten. */
+static int clear_output(const struct run *r, struct err *err)
+{
+	char *weights = path_join(r->c.output_dir, "adapter_model.safetensors");
+	int rc = 0;
+
+	if (file_exists(weights) && remove(weights))
+		rc = err_sys(err, "%s", weights);
 	mem_free(weights);
 	return rc;
 }
@@ -207,7 +215,8 @@ static int run(struct run *r, const struct operands *ops, struct err *err)
 	resume = r->c.resume_from_checkpoint;
 	if (resume && checkpoint_load(&r->t, resume, &r->provenance, err) < 0)
 		return -1;
-	if (runlog_open(&r->log, &r->t, r->c.output_dir, resume != NULL, err) < 0 ||
+	if (clear_output(r, err) < 0 ||
+	    runlog_open(&r->log, &r->t, r->c.output_dir, resume != NULL, err) < 0 ||
 	    train(r, err) < 0 || save(r, err) < 0)
 		return -1;
 	summary(r);

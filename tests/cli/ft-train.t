@@ -77,6 +77,12 @@ exits 2 "going on with another learning rate" sft "output_dir=$T/l2" \
 has "$T/err" "another learning_rate" "is refused by name"
 exits 0 "save_total_limit" sft "output_dir=$T/s" save_steps=2 save_total_limit=1
 is "$(find "$T/s" -maxdepth 1 -name 'checkpoint-*' | wc -l | tr -d ' ')" 1 "keeps the newest only"
+mkdir -p "$T/s2/checkpoint-900/deep"
+: >"$T/s2/checkpoint-1" # a file, which no folder is removed for
+exits 0 "save_total_limit beside an older run's checkpoints" ft-sft "$T/c.yaml" "$T/sft.tok.zst" \
+	"output_dir=$T/s2" save_steps=2 save_total_limit=1
+[ -d "$T/s2/checkpoint-6" ]
+ok $? "keeps its own newest"
 
 # A killed trainer leaves nothing under a final name, and is run again.
 ft-sft "$T/c.yaml" "$T/sft.tok.zst" "output_dir=$T/x" num_train_epochs=4000 >/dev/null 2>&1 &
@@ -89,6 +95,12 @@ ok $? "a killed run leaves no adapter"
 exits 0 "and its folder can be used again" sft "output_dir=$T/x"
 exits 2 "a finished folder is not overwritten" sft "output_dir=$T/x"
 has "$T/err" "overwrite_output_dir" "unless that is asked for"
+cp -R "$T/x" "$T/z"
+exits 2 "overwriting with a model that is not there" sft "output_dir=$T/z" overwrite_output_dir=true \
+	model_name_or_path=/nonexistent
+same "$T/x/adapter_model.safetensors" "$T/z/adapter_model.safetensors" "leaves the older adapter"
+exits 0 "an adapter is continued in its own folder" sft "output_dir=$T/z" overwrite_output_dir=true \
+	"adapter_name_or_path=$T/z"
 ft-sft "$T/c.yaml" "$T/sft.tok.zst" "output_dir=$T/y" num_train_epochs=4000 >/dev/null 2>"$T/err" &
 pid=$!
 sleep 0.5
