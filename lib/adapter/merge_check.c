@@ -21,18 +21,43 @@ static const char *const probes[] = {
 
 #define N_PROBES ((int)(sizeof(probes) / sizeof(*probes)))
 
+/* One probe's ids, no more of them than the model has positions. */
+static int one_probe(const struct token *tok, const struct arch *a, const char *text,
+		     struct ids *ids, struct err *err)
+{
+	size_t begin = ids->n;
+
+	if (token_encode(tok, text, strlen(text), TOKEN_PLAIN, ids, err) < 0)
+		return -1;
+	if (ids->n - begin > (size_t)a->max_positions)
+		ids->n = begin + (size_t)a->max_positions;
+	for (size_t i = begin; i < ids->n; i++)
+		if (ids->v[i] >= (uint32_t)a->vocab)
+			return err_set(err,
+				       "the tokenizer made id %u, the model's vocabulary ends at "
+				       "%d; is it the model's own?",
+				       ids->v[i], a->vocab - 1);
+	return 0;
+}
+
 /* Ids of all probes, end to end; begin[i] is where probe i starts. */
 static int probe_ids(const char *model, struct ids *ids, int begin[N_PROBES + 1], struct err *err)
 {
-	struct token *tok = token_open(model, err);
-	int rc = tok ? 0 : -1;
+	struct source src;
+	struct token *tok;
+	int rc;
 
+	if (source_open(&src, model, err) < 0)
+		return -1;
+	tok = token_open(model, err);
+	rc = tok ? 0 : -1;
 	for (int i = 0; rc == 0 && i < N_PROBES; i++) {
 		begin[i] = (int)ids->n;
-		rc = token_encode(tok, probes[i], strlen(probes[i]), TOKEN_PLAIN, ids, err);
+		rc = one_probe(tok, &src.arch, probes[i], ids, err);
 	}
 	begin[N_PROBES] = (int)ids->n;
 	token_close(tok);
+	source_close(&src);
 	return rc;
 }
 

@@ -151,6 +151,12 @@ static int read_shapes(struct adapter *a, struct err *err)
 				       a->path, a->arch->n_layers, t->name);
 		in = (uint64_t)lora_in(a->arch, lora_group_of[m]);
 		out = (uint64_t)lora_out(a->arch, m);
+		if (find(a, layer, m, side) != t) /* "layers.00": would be left out silently */
+			return err_set(err, "%s: '%s' is not how this tensor is called", a->path,
+				       t->name);
+		if (t->type != DT_F32 && t->type != DT_BF16 && t->type != DT_F16)
+			return err_set(err, "%s: '%s' is %s; F32, BF16 and F16 are understood",
+				       a->path, t->name, dtype_info[t->type].name);
 		b = find(a, layer, m, side == 'A' ? 'B' : 'A');
 		if (!b)
 			return err_set(err, "%s: '%s' has no partner", a->path, t->name);

@@ -95,7 +95,8 @@ static int unpermute(struct source_tensor *t, int n_heads, struct err *err)
 	size_t row;
 	unsigned char *dst;
 
-	dtype_bytes(t->type, (uint64_t)(t->rows == 1 ? 1 : t->cols), &row);
+	if (!dtype_bytes(t->type, (uint64_t)(t->rows == 1 ? 1 : t->cols), &row))
+		return err_set(err, "a bias of q or k is quantised, which is not understood");
 	dst = mem_try((size_t)rows, row);
 	if (!dst)
 		return err_set(err, "out of memory");

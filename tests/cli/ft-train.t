@@ -126,6 +126,10 @@ for f in config.json model.safetensors tokenizer.json tokenizer_config.json gene
 	ok $? "the merged folder holds $f"
 done
 exits 0 "merge two adapters" ft-merge -m "$MODEL" -a "$T/a,$T/dpo3" -o "$T/merged2" --check
+# A model with few positions, and one whose tokenizer knows more than its weights.
+cp -R "$MODEL" "$T/short" && chmod -R u+w "$T/short"
+sed 's/"max_position_embeddings": *[0-9]*/"max_position_embeddings": 4/' "$MODEL/config.json" >"$T/short/config.json"
+exits 0 "--check of a model with 4 positions" ft-merge -m "$T/short" -a "$T/a" -o "$T/short.merged" --check
 
 bad()
 {
@@ -142,6 +146,10 @@ bad "an unknown key" "lora_rank" ft-sft "$T/c.yaml" "$T/sft.tok.zst" "output_dir
 bad "no model there" "no such model" ft-sft "$T/c.yaml" "$T/sft.tok.zst" "output_dir=$T/n" \
 	model_name_or_path=/nonexistent
 bad "no adapter there" "adapter_config.json" ft-merge -m "$MODEL" -a "$T/none" -o "$T/n"
+mkdir "$T/whole"
+cp "$T/a/adapter_config.json" "$T/whole/"
+sed 's/"F32"/"I32"/g' "$T/a/adapter_model.safetensors" >"$T/whole/adapter_model.safetensors"
+bad "an adapter of whole numbers" "I32" ft-merge -m "$MODEL" -a "$T/whole" -o "$T/n"
 echo '{"ids":[5,6,400000],"prompt_len":1}' | ds-tokenize --from-ids -o "$T/big.tok.zst" 2>/dev/null
 bad "ids beyond the vocabulary" "400000" ft-sft "$T/c.yaml" "$T/big.tok.zst" "output_dir=$T/n"
 exits 76 "a learning rate that breaks the numbers" sft "output_dir=$T/nan" learning_rate=1e30 lr_scheduler_type=constant
