@@ -295,6 +295,8 @@ int merge_write(const struct merge_job *job, struct dev *dev, struct err *err)
 		return -1;
 	type = src.arch.dtype == DT_F32 ? DT_F32 : DT_BF16;
 	rc = adapter_list_open(&adapters, job->adapters, &src.arch, err);
+	if (rc == 0 && job->adapters && !adapters.n) /* an unset variable in a script */
+		rc = err_set(err, "the name of the adapter is empty");
 	if (rc == 0)
 		rc = outdir_open(&out, job->out, err);
 	if (rc == 0) {

@@ -193,6 +193,10 @@ int adapter_open(struct adapter *a, const char *path, const struct arch *arch, s
 	a->arch = arch;
 	a->rank = mem_new((size_t)arch->n_layers, sizeof(*a->rank));
 	a->scale = mem_new((size_t)arch->n_layers, sizeof(*a->scale));
+	if (!*path) { /* not the folder that we happen to be in */
+		err_set(err, "the name of an adapter is empty");
+		goto out;
+	}
 	if (file_open(&f, config, err) < 0)
 		goto out;
 	root = json_loadb((const char *)f.p, f.n, JSON_REJECT_DUPLICATES, &je);

@@ -4,7 +4,64 @@
 #include "base/jsonw.h"
 #include "base/tool.h"
 
+#include <jansson.h>
 #include <string.h>
+
+static double number(const json_t *o, const char *key)
+{
+	return json_number_value(json_object_get(o, key));
+}
+
+/* One line of the log before: a row, and kept, when the run goes on from it or from after it. */
+static void take_back(struct runlog *l, const char *line, size_t n, struct buf *kept)
+{
+	json_t *o = json_loadb(line, n, 0, NULL);
+	long step = (long)json_integer_value(json_object_get(o, "current_steps"));
+
+	if (step >= 1 && step <= l->first_step) {
+		l->rows = mem_grow(l->rows, l->n_rows + 1, sizeof(*l->rows));
+		l->rows[l->n_rows++] = (struct log_row){
+			.step = step,
+			.epoch = number(o, "epoch"),
+			.loss = number(o, "loss"),
+			.grad_norm = number(o, "grad_norm"),
+			.lr = number(o, "lr"),
+			.rewards_chosen = number(o, "rewards/chosen"),
+			.rewards_rejected = number(o, "rewards/rejected"),
+			.accuracy = number(o, "accuracy"),
+			.logps_chosen = number(o, "logps/chosen"),
+			.logps_rejected = number(o, "logps/rejected"),
+		};
+		buf_add(kept, line, n);
+		buf_char(kept, '\n');
+	}
+	json_decref(o);
+}
+
+/* The log of the run that goes on, up to its step: what a killed run did after its checkpoint is
+ * done again, and its last line may be cut off. */
+static int take_back_log(struct runlog *l, const char *path, struct err *err)
+{
+	struct buf kept = { 0 };
+	struct file f;
+	int rc;
+
+	if (!file_exists(path))
+		return 0;
+	if (file_open(&f, path, err) < 0)
+		return -1;
+	for (size_t at = 0; at < f.n;) {
+		const char *line = (const char *)f.p + at, *end = memchr(line, '\n', f.n - at);
+		size_t n = end ? (size_t)(end - line) : f.n - at;
+
+		take_back(l, line, n, &kept);
+		at += n + 1;
+	}
+	file_close(&f);
+	rc = file_write(path, kept.p, kept.n, err);
+	buf_free(&kept);
+	return rc;
+}
 
 int runlog_open(struct runlog *l, const struct trainer *t, const char *dir, bool append,
 		struct err *err)
@@ -17,9 +74,11 @@ int runlog_open(struct runlog *l, const struct trainer *t, const char *dir, bool
 	l->interval = config_interval(t->c->logging_steps, t->schedule.total_steps);
 	l->started = clock_now();
 	l->first_step = t->step;
-	l->f = fopen(path, append ? "ab" : "wb");
-	if (!l->f)
-		err_sys(err, "%s", path);
+	if (!append || take_back_log(l, path, err) == 0) {
+		l->f = fopen(path, append ? "ab" : "wb");
+		if (!l->f)
+			err_sys(err, "%s", path);
+	}
 	mem_free(path);
 	return l->f ? 0 : -1;
 }

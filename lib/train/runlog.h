@@ -30,7 +30,7 @@ struct runlog {
 	long first_step;
 };
 
-/* append: the run goes on from a checkpoint. */
+/* append: the run goes on from a checkpoint; what the log in dir says of its steps is kept. */
 int runlog_open(struct runlog *l, const struct trainer *t, const char *dir, bool append,
 		struct err *err);
 /* After every optimizer step. */

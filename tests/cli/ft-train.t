@@ -72,6 +72,12 @@ exits 0 "a run with checkpoints" sft "output_dir=$T/k" save_steps=3
 ok $? "checkpoint-3 and checkpoint-6 are there"
 exits 0 "going on from step 3" sft "output_dir=$T/l" "resume_from_checkpoint=$T/k/checkpoint-3"
 same "$T/a/adapter_model.safetensors" "$T/l/adapter_model.safetensors" "same bytes after going on"
+cp -R "$T/k" "$T/k2" && rm "$T/k2/adapter_model.safetensors"
+printf '{"current_steps": 9, "lo' >>"$T/k2/trainer_log.jsonl" # as a killed run may leave it
+exits 0 "going on in the same folder" sft "output_dir=$T/k2" "resume_from_checkpoint=$T/k2/checkpoint-3"
+is "$(sed 's/.*"current_steps": \([0-9]*\),.*/\1/' "$T/k2/trainer_log.jsonl" | tr '\n' ' ')" \
+	"1 2 3 4 5 6 7 8 " "leaves a log with every step once"
+is "$(grep -c '"step":' "$T/k2/trainer_state.json")" 8 "and a history of all of them"
 exits 2 "going on with another learning rate" sft "output_dir=$T/l2" \
 	"resume_from_checkpoint=$T/k/checkpoint-3" learning_rate=0.5
 has "$T/err" "another learning_rate" "is refused by name"
@@ -145,6 +151,7 @@ bad "pairs for sft" "preference pairs" ft-sft "$T/c.yaml" "$T/dpo.tok.zst" "outp
 bad "an unknown key" "lora_rank" ft-sft "$T/c.yaml" "$T/sft.tok.zst" "output_dir=$T/n" lora_rnak=3
 bad "no model there" "no such model" ft-sft "$T/c.yaml" "$T/sft.tok.zst" "output_dir=$T/n" \
 	model_name_or_path=/nonexistent
+bad "an empty name" "is empty" ft-merge -m "$MODEL" -a "" -o "$T/n"
 bad "no adapter there" "adapter_config.json" ft-merge -m "$MODEL" -a "$T/none" -o "$T/n"
 mkdir "$T/whole"
 cp "$T/a/adapter_config.json" "$T/whole/"
