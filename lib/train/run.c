@@ -86,6 +86,7 @@ static int clear_output(const struct run *r, struct err *err)
 static int describe(struct run *r, struct err *err)
 {
 	struct provenance *p = &r->provenance;
+	const struct shard_info *info = &r->shard.info;
 
 	config_write_json(&r->c, r->kind->use, &r->config_json);
 	if (r->c.adapter_name_or_path || r->c.ref_model_adapters)
@@ -112,7 +113,8 @@ static int describe(struct run *r, struct err *err)
 		.tokenizer_hash = r->shard.info.tokenizer_hash,
 		.reference = r->reference,
 		.template_name = r->shard.info.template_name,
-		.system = r->shard.info.system,
+		/* A shard's null says that none was put in, a provenance's that nothing is known. */
+		.system = info->system || !info->template_name ? info->system : "",
 	};
 	return 0;
 }

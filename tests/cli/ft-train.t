@@ -132,6 +132,13 @@ for f in config.json model.safetensors tokenizer.json tokenizer_config.json gene
 	ok $? "the merged folder holds $f"
 done
 exits 0 "merge two adapters" ft-merge -m "$MODEL" -a "$T/a,$T/dpo3" -o "$T/merged2" --check
+# Trained without a system prompt, where the template has one of its own: talked with without it.
+echo '[{"instruction":"a","output":"b"}]' >"$T/d.json"
+ds-tokenize -t "$MODEL" --template qwen --system '' -d "$T/d.json" -o "$T/d.tok.zst" 2>/dev/null
+exits 0 "training without a system prompt" ft-sft "$T/c.yaml" "$T/d.tok.zst" "output_dir=$T/d.run"
+exits 0 "and merging that" ft-merge -m "$MODEL" -a "$T/d.run" -o "$T/d.merged"
+is "$(grep -c 'You are Qwen' "$T/d.merged/chat_template.jinja")" 0 "puts none into the chat template"
+
 # A model with few positions, and one whose tokenizer knows more than its weights.
 cp -R "$MODEL" "$T/short" && chmod -R u+w "$T/short"
 sed 's/"max_position_embeddings": *[0-9]*/"max_position_embeddings": 4/' "$MODEL/config.json" >"$T/short/config.json"
