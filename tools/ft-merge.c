@@ -54,10 +54,10 @@ static const struct cmd cmd = {
 static int find_template(struct merge_job *job, const struct args *a, struct provenance *p,
 			 struct err *err)
 {
-	const char *last = a->adapter ? strrchr(a->adapter, ',') : NULL;
-	const char *name = a->template;
+	const char *last, *name = a->template;
 
-	if (provenance_read(p, a->adapter ? (last ? last + 1 : a->adapter) : a->model, err) < 0)
+	mem_free(adapter_names_split(a->adapter, &last));
+	if (provenance_read(p, last ? last : a->model, err) < 0)
 		return -1;
 	job->system = a->system ? a->system : p->system;
 	name = name ? name : p->template_name;

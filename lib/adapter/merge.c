@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Every tensor of a model, in the order it is written. Vectors have rows = 0. */
@@ -263,6 +264,14 @@ static int write_texts(const char *dir, const struct merge_job *job, const struc
 	return rc;
 }
 
+static bool is_same(const char *a, const char *b)
+{
+	struct stat sa, sb;
+
+	return stat(a, &sa) == 0 && stat(b, &sb) == 0 && sa.st_dev == sb.st_dev &&
+	       sa.st_ino == sb.st_ino;
+}
+
 /* A folder that stands there is replaced only when ft-merge made it: nothing else is lost. */
 static int may_replace(const char *path, struct err *err)
 {
@@ -291,6 +300,8 @@ int merge_write(const struct merge_job *job, struct dev *dev, struct err *err)
 	enum dtype type;
 	int rc;
 
+	if (is_same(job->out, job->model)) /* a second run would merge the adapters again */
+		return err_set(err, "%s is the model itself; name another folder", job->out);
 	if (may_replace(job->out, err) < 0 || source_open(&src, job->model, err) < 0)
 		return -1;
 	type = src.arch.dtype == DT_F32 ? DT_F32 : DT_BF16;

@@ -138,6 +138,10 @@ ds-tokenize -t "$MODEL" --template qwen --system '' -d "$T/d.json" -o "$T/d.tok.
 exits 0 "training without a system prompt" ft-sft "$T/c.yaml" "$T/d.tok.zst" "output_dir=$T/d.run"
 exits 0 "and merging that" ft-merge -m "$MODEL" -a "$T/d.run" -o "$T/d.merged"
 is "$(grep -c 'You are Qwen' "$T/d.merged/chat_template.jinja")" 0 "puts none into the chat template"
+exits 0 "a space in the list of adapters" ft-merge -m "$MODEL" -a "$T/a, $T/d.run" -o "$T/d.merged2"
+has "$T/d.merged2/anekdot.json" '"template": "qwen"' "does not lose the template"
+exits 2 "merging into the model itself" ft-merge -m "$T/d.merged" -a "$T/a" -o "$T/d.merged/"
+has "$T/err" "the model itself" "is refused"
 
 # A model with few positions, and one whose tokenizer knows more than its weights.
 cp -R "$MODEL" "$T/short" && chmod -R u+w "$T/short"
