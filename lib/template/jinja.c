@@ -13,6 +13,8 @@ static void add_quoted(struct buf *out, const char *s, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		if (s[i] == '\n')
 			buf_str(out, "\\n");
+		else if (s[i] == '\r') /* Jinja makes every line end of its source a \n */
+			buf_str(out, "\\r");
 		else if (s[i] == '\'' || s[i] == '\\')
 			buf_printf(out, "\\%c", s[i]);
 		else
