@@ -13,6 +13,8 @@ static void flush(struct trainer *t, const struct lora *lora, bool gradient, pac
 {
 	if (!t->batch.n_tokens)
 		return;
+	if (t->dropout_seed) /* another mask for every micro-batch */
+		t->pass.dropout_seed = t->dropout_seed + t->n_packed++ * 0x9E3779B97F4A7C15u;
 	pass_forward(&t->pass, &t->batch, lora, NULL);
 	pass_head(&t->pass, &t->batch, t->logp, gradient);
 	done(t, m);
@@ -91,10 +93,11 @@ int trainer_gradients(struct trainer *t, struct metrics *m, struct err *err)
 	examples = t->order + win.first;
 	t->objective->weigh(t, &win, examples, t->weights);
 	/* 0 means no dropout: the seed of a step is never that. */
-	t->pass.dropout_seed = ((uint64_t)t->c->seed << 32 | (uint64_t)t->step) + 1;
+	t->dropout_seed = ((uint64_t)t->c->seed << 32 | (uint64_t)t->step) + 1;
+	t->n_packed = 0;
 	t->dev->ops->zero(t->dev, t->lora.grad, t->lora.n * sizeof(float));
 	step_run(t, examples, t->weights, win.n, &t->lora, true, backward, m);
-	t->pass.dropout_seed = 0;
+	t->dropout_seed = t->pass.dropout_seed = 0;
 	if (isfinite(m->loss))
 		return 0;
 	return err_kind(err, ERR_NUMERIC,

@@ -77,10 +77,33 @@ static int continued_lora(struct trainer *t, const char *path, struct err *err)
 	return 0;
 }
 
+static int64_t longest_key(const struct example *e, const struct objective *o)
+{
+	struct batch_limits need = { 0 };
+
+	o->need(e, &need);
+	return need.max_k;
+}
+
+/* Positions that the longest example asks for. */
+static int positions(const struct trainer *t)
+{
+	int64_t most = 1;
+
+	for (size_t i = 0; i < t->shard->n; i++) {
+		int64_t n = longest_key(&t->shard->v[i], t->objective);
+
+		most = n > most ? n : most;
+	}
+	return (int)most;
+}
+
 static int open_model(struct trainer *t, const char *merged, struct err *err)
 {
 	struct weight_hook hook = adapter_list_hook(&t->merged);
-	struct model_options o = { .act = t->c->bf16 ? DT_BF16 : DT_F32, .train = true };
+	struct model_options o = { .act = t->c->bf16 ? DT_BF16 : DT_F32,
+				   .train = true,
+				   .n_positions = positions(t) };
 
 	if (source_open(&t->source, t->c->model_name_or_path, err) < 0)
 		return -1;
@@ -96,14 +119,6 @@ static int open_model(struct trainer *t, const char *merged, struct err *err)
 	if (t->merged.n)
 		o.hook = &hook;
 	return model_open(&t->model, t->dev, &t->source, &o, err);
-}
-
-static int64_t longest_key(const struct example *e, const struct objective *o)
-{
-	struct batch_limits need = { 0 };
-
-	o->need(e, &need);
-	return need.max_k;
 }
 
 /* Capacities: the longest example, and as many tokens as a step holds up to MICRO_TOKENS. */

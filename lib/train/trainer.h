@@ -73,6 +73,7 @@ struct trainer {
 	int n_placed;
 	float *logp, *coef, *weights, *norm;
 	long step; /* optimizer steps done */
+	uint64_t dropout_seed, n_packed; /* of the step that runs; its micro-batches so far */
 };
 
 /* Opens everything and makes the plan; problems are errors before anything is trained. */

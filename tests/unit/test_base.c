@@ -49,7 +49,8 @@ static void test_jsonw(void)
 	jsonw_kbool(&w, "t", true);
 	jsonw_close(&w, '}');
 	check_str(b.p,
-		  "{\"a\\\"b\": \"x\\ny\\u0001\xEF\xBF\xBD\", \"v\": [-3, 0.5, null, 1e-05, {}], \"t\": "
+		  "{\"a\\\"b\": \"x\\ny\\u0001\xEF\xBF\xBD\", \"v\": [-3, 0.5, null, 1e-05, {}], "
+		  "\"t\": "
 		  "true}",
 		  "JSON on one line");
 	buf_free(&b);

@@ -70,8 +70,8 @@ static bool repeats(const char *s)
 static void small_metrics(void)
 {
 	struct text bad = text_of("a\xff\xe4\xbd"
-				    "b",
-				    5);
+				  "b",
+				  5);
 
 	check(bad.n == 4 && bad.c[1] == 0xFFFD && bad.c[2] == 0xFFFD, "invalid UTF-8 is U+FFFD");
 	text_free(&bad);
