@@ -125,6 +125,8 @@ int main(int argc, char **argv)
 		opt_misuse(&cmd, "unexpected operand '%s'", argv[0]);
 	if (!a.model || !a.out)
 		opt_misuse(&cmd, "a model (-m) and an output folder (-o) are needed");
+	if (a.json && !a.check)
+		opt_misuse(&cmd, "--json is how --check prints; give both");
 	if (run(&a, &differs, &err) < 0)
 		return tool_fail(&cmd, &err);
 	return tool_done(&cmd, differs);

@@ -61,11 +61,12 @@ static int read_alphas(struct adapter *a, const json_t *patterns, const char *na
 			a->scale[l][m] = NAN;
 	json_object_foreach((json_t *)patterns, key, v)
 	{
-		if (!json_is_number(v) || strpbrk(key, "*+?[](){}|^$\\"))
-			return err_set(
-				err,
-				"%s: alpha_pattern '%s': only plain module names are understood",
-				name, key);
+		if (!json_is_number(v) || fabs(json_number_value(v)) > 1e6 ||
+		    strpbrk(key, "*+?[](){}|^$\\"))
+			return err_set(err,
+				       "%s: alpha_pattern '%s': only plain module names and finite "
+				       "numbers are understood",
+				       name, key);
 		for (int l = 0; l < a->arch->n_layers; l++)
 			for (int m = 0; m < LORA_MODULES; m++)
 				if (isnan(a->scale[l][m]) && key_matches(key, l, m))
@@ -201,7 +202,7 @@ int adapter_open(struct adapter *a, const char *path, const struct arch *arch, s
 		goto out;
 	root = json_loadb((const char *)f.p, f.n, JSON_REJECT_DUPLICATES, &je);
 	if (!json_is_object(root)) {
-		err_set(err, "%s:%d:%d: %s", config, je.line, je.column,
+		err_set(err, "%s:%d:%d: %s", config, root ? 1 : je.line, root ? 1 : je.column,
 			root ? "not an object" : je.text);
 		goto out;
 	}

@@ -63,7 +63,8 @@ int provenance_read(struct provenance *p, const char *dir, struct err *err)
 		root = rc == 0 ? json_loadb((const char *)f.p, f.n, JSON_REJECT_DUPLICATES, &je)
 			       : NULL;
 		if (rc == 0 && !json_is_object(root))
-			rc = err_set(err, "%s:%d:%d: %s", path, je.line, je.column, je.text);
+			rc = err_set(err, "%s:%d:%d: %s", path, root ? 1 : je.line,
+				     root ? 1 : je.column, root ? "an object is needed" : je.text);
 		if (rc == 0) {
 			p->tool = string(p, root, "tool");
 			p->base = string(p, root, "base");

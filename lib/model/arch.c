@@ -96,12 +96,14 @@ static int rope(struct arch *a, const json_t *root, const char *name, struct err
 	type = json_object_get(p, "rope_type");
 	if (!type)
 		type = json_object_get(p, "type");
-	if (json_is_string(type) && strcmp(json_string_value(type), "default"))
-		return err_set(
-			err,
-			"%s: rope scaling '%s' is not implemented yet; remove it to stay within "
-			"the original context",
-			name, json_string_value(type));
+	if (!json_is_string(type))
+		return err_set(err, "%s: the rope scaling names no rope_type", name);
+	if (strcmp(json_string_value(type), "default"))
+		return err_set(err,
+			       "%s: rope scaling '%s' is not implemented yet; remove it to stay "
+			       "within the "
+			       "original context",
+			       name, json_string_value(type));
 	return 0;
 }
 
@@ -148,7 +150,7 @@ int arch_from_json(struct arch *a, const char *text, size_t n, const char *name,
 
 	memset(a, 0, sizeof(*a));
 	if (!json_is_object(root)) {
-		err_set(err, "%s:%d:%d: %s", name, je.line, je.column,
+		err_set(err, "%s:%d:%d: %s", name, root ? 1 : je.line, root ? 1 : je.column,
 			root ? "an object is needed" : je.text);
 		goto out;
 	}
