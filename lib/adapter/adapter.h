@@ -22,9 +22,11 @@ struct adapter {
 	int r; /* as the config says */
 	double alpha;
 	bool rslora;
+	bool permuted; /* B of q and k has llama.cpp's row order */
 };
 
-/* arch is borrowed and must outlive the adapter. */
+/* path: a PEFT folder, or a GGUF file with a LoRA adapter. arch is borrowed and must outlive the
+ * adapter. */
 int adapter_open(struct adapter *a, const char *path, const struct arch *arch, struct err *err);
 void adapter_close(struct adapter *a); /* fine on {0} */
 struct lora_spec adapter_spec(const struct adapter *a);

@@ -62,8 +62,10 @@ int adapter_names_hash(struct hash_hex *hex, const char *names, struct err *err)
 	int rc = 0;
 
 	while (rc == 0 && (one = next_name(&names))) {
-		for (int i = 0; rc == 0 && i < 2; i++) {
-			char *path = path_join(one, files[i]);
+		int n = file_is_dir(one) ? 2 : 1; /* a GGUF file is itself all of it */
+
+		for (int i = 0; rc == 0 && i < n; i++) {
+			char *path = n == 1 ? mem_strdup(one) : path_join(one, files[i]);
 			struct hash_hex part;
 
 			rc = hash_path(&part, path, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading and writing PEFT's two files. */
 #include "adapter/adapter.h"
+#include "adapter/lora_gguf.h"
 
 #include "base/jsonw.h"
 #include "base/mem.h"
@@ -180,40 +181,49 @@ static int read_shapes(struct adapter *a, struct err *err)
 	return a->tensors.n ? 0 : err_set(err, "%s: the adapter is empty", a->path);
 }
 
-int adapter_open(struct adapter *a, const char *path, const struct arch *arch, struct err *err)
+static int read_folder(struct adapter *a, struct err *err)
 {
-	char *config = path_join(path, "adapter_config.json");
-	char *weights = path_join(path, "adapter_model.safetensors");
+	char *config = path_join(a->path, "adapter_config.json");
+	char *weights = path_join(a->path, "adapter_model.safetensors");
 	struct file f = { 0 };
 	json_error_t je;
 	json_t *root = NULL;
-	int rc = -1;
+	int rc = file_open(&f, config, err);
+
+	if (rc == 0)
+		root = json_loadb((const char *)f.p, f.n, JSON_REJECT_DUPLICATES, &je);
+	if (rc == 0 && !json_is_object(root))
+		rc = err_set(err, "%s:%d:%d: %s", config, root ? 1 : je.line, root ? 1 : je.column,
+			     root ? "not an object" : je.text);
+	if (rc == 0)
+		rc = read_config(a, root, config, err);
+	if (rc == 0)
+		rc = safetensors_open(&a->tensors, weights, err);
+	json_decref(root);
+	file_close(&f);
+	mem_free(config);
+	mem_free(weights);
+	return rc;
+}
+
+int adapter_open(struct adapter *a, const char *path, const struct arch *arch, struct err *err)
+{
+	bool is_gguf = *path && !file_is_dir(path) && file_exists(path) && gguf_is(path);
+	int rc;
 
 	memset(a, 0, sizeof(*a));
 	a->path = mem_strdup(path);
 	a->arch = arch;
 	a->rank = mem_new((size_t)arch->n_layers, sizeof(*a->rank));
 	a->scale = mem_new((size_t)arch->n_layers, sizeof(*a->scale));
-	if (!*path) { /* not the folder that we happen to be in */
-		err_set(err, "the name of an adapter is empty");
-		goto out;
-	}
-	if (file_open(&f, config, err) < 0)
-		goto out;
-	root = json_loadb((const char *)f.p, f.n, JSON_REJECT_DUPLICATES, &je);
-	if (!json_is_object(root)) {
-		err_set(err, "%s:%d:%d: %s", config, root ? 1 : je.line, root ? 1 : je.column,
-			root ? "not an object" : je.text);
-		goto out;
-	}
-	if (read_config(a, root, config, err) == 0 &&
-	    safetensors_open(&a->tensors, weights, err) == 0)
+	if (!*path) /* not the folder that we happen to be in */
+		rc = err_set(err, "the name of an adapter is empty");
+	else
+		rc = is_gguf ? lora_gguf_read(a, err) : read_folder(a, err);
+	if (rc == 0 && is_gguf)
+		rc = read_alphas(a, NULL, path, err);
+	if (rc == 0)
 		rc = read_shapes(a, err);
-out:
-	json_decref(root);
-	file_close(&f);
-	mem_free(config);
-	mem_free(weights);
 	if (rc < 0)
 		adapter_close(a);
 	return rc;
@@ -255,6 +265,11 @@ static float *numbers(const struct adapter *a, const struct tensor *t, struct er
 		mem_free(v);
 		return NULL;
 	}
+	if (a->permuted && strstr(t->name, "q_proj.lora_B"))
+		lora_gguf_unpermute(v, (int64_t)t->dims[0], (int64_t)t->dims[1], a->arch->n_heads);
+	if (a->permuted && strstr(t->name, "k_proj.lora_B"))
+		lora_gguf_unpermute(v, (int64_t)t->dims[0], (int64_t)t->dims[1],
+				    a->arch->n_kv_heads);
 	return v;
 }
 

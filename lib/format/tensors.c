@@ -21,6 +21,20 @@ const struct tensor *tensors_find(const struct tensors *t, const char *name)
 	return bsearch(&key, t->v, t->n, sizeof(*t->v), by_name);
 }
 
+int tensors_rename(struct tensors *t, void (*rename)(const char *name, char *out, size_t n),
+		   struct err *err)
+{
+	const char *twice;
+	char name[256];
+
+	for (size_t i = 0; i < t->n; i++) {
+		rename(t->v[i].name, name, sizeof(name));
+		t->v[i].name = arena_strndup(tensors_arena(t), name, strlen(name));
+	}
+	twice = tensors_sort(t);
+	return twice ? err_set(err, "tensor '%s' stands twice", twice) : 0;
+}
+
 void tensors_close(struct tensors *t)
 {
 	for (size_t i = 0; i < t->n_files; i++)

@@ -32,6 +32,10 @@ struct tensors {
 
 /* NULL when there is none. */
 const struct tensor *tensors_find(const struct tensors *t, const char *name);
+/* Gives every tensor the name that rename returns (copied), for readers of files that call them
+ * otherwise; -1 when two become one. */
+int tensors_rename(struct tensors *t, void (*rename)(const char *name, char *out, size_t n),
+		   struct err *err);
 /* Fine on {0}. */
 void tensors_close(struct tensors *t);
 

@@ -148,6 +148,13 @@ cp -R "$MODEL" "$T/short" && chmod -R u+w "$T/short"
 sed 's/"max_position_embeddings": *[0-9]*/"max_position_embeddings": 4/' "$MODEL/config.json" >"$T/short/config.json"
 exits 0 "--check of a model with 4 positions" ft-merge -m "$T/short" -a "$T/a" -o "$T/short.merged" --check
 
+# llama.cpp's adapters: the golden one is PEFT's golden one.
+echo '{"ids":[39,301,385,1879]}' >"$T/ids"
+for a in gguf/lora_qwen2.gguf hf_tiny/qwen2_lora_peft; do
+	ft-eval --logprobs -m "$MODEL" -a "$ROOT/tests/golden/$a" --dtype float32 <"$T/ids" >"$T/$(basename $a)"
+done
+same "$T/lora_qwen2.gguf" "$T/qwen2_lora_peft" "an adapter as GGUF and as PEFT has it: the same numbers"
+
 bad()
 {
 	name=$1 text=$2
@@ -163,6 +170,8 @@ bad "an unknown key" "lora_rank" ft-sft "$T/c.yaml" "$T/sft.tok.zst" "output_dir
 bad "no model there" "no such model" ft-sft "$T/c.yaml" "$T/sft.tok.zst" "output_dir=$T/n" \
 	model_name_or_path=/nonexistent
 bad "an empty name" "is empty" ft-merge -m "$MODEL" -a "" -o "$T/n"
+bad "a model given as adapter" "no LoRA adapter" ft-merge -m "$MODEL" -a "$ROOT/tests/golden/gguf/qwen2.gguf" \
+	-o "$T/n"
 bad "no adapter there" "adapter_config.json" ft-merge -m "$MODEL" -a "$T/none" -o "$T/n"
 mkdir "$T/whole"
 cp "$T/a/adapter_config.json" "$T/whole/"

@@ -246,6 +246,8 @@ static double golden_case(struct engine *e, const json_t *c)
 	int past = 0;
 	double worst = 0;
 
+	if (e->has_lora)
+		lora_widths(&e->lora, &o.lora_width, &o.lora_rows);
 	if (kv_open(&kv, &e->model, 1, capacity, &err) < 0 ||
 	    pass_open(&p, &e->model, &o, &err) < 0)
 		return INFINITY;
@@ -259,7 +261,7 @@ static double golden_case(struct engine *e, const json_t *c)
 		batch_reset(&b);
 		batch_cached_segment(&b, next, n, 0, past);
 		batch_row(&b, n - 1, 0);
-		pass_forward(&p, &b, NULL, &kv);
+		pass_forward(&p, &b, engine_lora(e, false), &kv);
 		pass_logits(&p, &b, logits);
 		for (int k = 0; k < vocab; k++)
 			sum += exp(logits[k]);
@@ -284,29 +286,38 @@ static double golden_case(struct engine *e, const json_t *c)
 	return worst;
 }
 
-static void test_golden(const char *name)
+static const char *text_or(const json_t *v)
+{
+	return json_is_string(v) ? json_string_value(v) : "";
+}
+
+/* lora: an adapter of llama.cpp's, or NULL. */
+static void test_golden(const char *name, const char *lora)
 {
 	FILE *f = fopen(golden("gguf/greedy_golden.jsonl"), "r");
-	char path[64], line[8192];
+	char path[64], adapter[64], line[8192];
 	struct engine e;
 	double worst = 0;
 	int n = 0;
 
 	snprintf(path, sizeof(path), "gguf/%s.gguf", name);
-	if (!open_engine(&e, "auto", path, NULL, "float32"))
+	snprintf(adapter, sizeof(adapter), "gguf/%s.gguf", lora ? lora : "");
+	if (!open_engine(&e, "auto", path, lora ? adapter : NULL, "float32"))
 		return;
 	while (f && fgets(line, sizeof(line), f)) {
 		json_t *c = json_loads(line, 0, NULL);
 
 		if (c && !strcmp(json_string_value(json_object_get(c, "model")), name) &&
-		    json_is_null(json_object_get(c, "lora"))) {
+		    (lora ? !strcmp(text_or(json_object_get(c, "lora")), lora)
+			  : json_is_null(json_object_get(c, "lora")))) {
 			worst = fmax(worst, golden_case(&e, c));
 			n++;
 		}
 		json_decref(c);
 	}
 	/* llama.cpp's cache is F16. */
-	check(n && worst < 0.01, "%s: probabilities as llama.cpp has them", path);
+	check(n && worst < 0.01, "%s%s%s: probabilities as llama.cpp has them", path,
+	      lora ? " with " : "", lora ? lora : "");
 	note("largest relative difference %.2g over %d prompts", worst, n);
 	if (f)
 		fclose(f);
@@ -456,9 +467,10 @@ int main(void)
 	test_limits();
 	test_stop();
 	test_logprobs();
-	test_golden("qwen2");
-	test_golden("qwen2_nobias");
-	test_golden("llama");
+	test_golden("qwen2", NULL);
+	test_golden("qwen2", "lora_qwen2");
+	test_golden("qwen2_nobias", NULL);
+	test_golden("llama", NULL);
 	test_session();
 	test_full();
 	return tap_done();
