@@ -200,7 +200,8 @@ static void announce(const struct run *r)
 static int run(struct run *r, const struct operands *ops, struct err *err)
 {
 	const struct run_args *a = r->args;
-	struct trainer_options o = { a->device ? a->device : "auto", a->threads, a->memory_limit };
+	struct trainer_options o = { a->device ? a->device : "auto", a->threads, a->memory_limit,
+				     r->stop };
 	const char *resume;
 
 	if (load_config(r, ops, err) < 0 || shard_open(&r->shard, ops->shard, err) < 0 ||

@@ -69,16 +69,23 @@ static void keep_reference(struct trainer *t, struct metrics *m)
 	progress("reference: pair %u of %zu", t->placed[t->n_placed - 1].example + 1, t->shard->n);
 }
 
-void step_reference(struct trainer *t, const struct lora *lora)
+int step_reference(struct trainer *t, const struct lora *lora, struct err *err)
 {
-	uint32_t *all = mem_new(t->shard->n, sizeof(*all));
 	struct metrics m = { 0 };
+	bool stop = false;
 
-	for (size_t i = 0; i < t->shard->n; i++)
-		all[i] = (uint32_t)i;
-	step_run(t, all, NULL, (uint32_t)t->shard->n, lora, false, keep_reference, &m);
+	for (uint32_t i = 0, n; i < t->shard->n && !stop; i += n) {
+		uint32_t some[64]; /* between these it can be stopped */
+
+		for (n = 0; n < 64 && i + n < t->shard->n; n++)
+			some[n] = i + n;
+		step_run(t, some, NULL, n, lora, false, keep_reference, &m);
+		stop = t->stop && *t->stop;
+	}
 	progress_end();
-	mem_free(all);
+	return stop ? err_kind(err, ERR_INTERRUPTED,
+			       "interrupted before the first step; start it again")
+		    : 0;
 }
 
 int trainer_gradients(struct trainer *t, struct metrics *m, struct err *err)

@@ -13,7 +13,8 @@ typedef void (*packed_fn)(struct trainer *t, struct metrics *m);
  * with lora (NULL: base alone), then done(t, m). */
 void step_run(struct trainer *t, const uint32_t *examples, const float *weights, uint32_t n,
 	      const struct lora *lora, bool gradient, packed_fn done, struct metrics *m);
-/* DPO: fills t->reference with the base (lora NULL) or with an adapter on. */
-void step_reference(struct trainer *t, const struct lora *lora);
+/* DPO: fills t->reference with the base (lora NULL) or with an adapter on. Ends with
+ * ERR_INTERRUPTED when t->stop is set on the way. */
+int step_reference(struct trainer *t, const struct lora *lora, struct err *err);
 
 #endif

@@ -213,8 +213,7 @@ static int reference(struct trainer *t, const char *merged, struct err *err)
 
 	t->reference = mem_new(2 * t->shard->n, sizeof(*t->reference));
 	if (!last) {
-		step_reference(t, NULL);
-		rc = 0;
+		rc = step_reference(t, NULL, err);
 	} else if (strcmp(ref_merged, merged)) {
 		err_set(err,
 			"ref_model_adapters: the adapters before the last must be those merged "
@@ -235,7 +234,7 @@ static int reference(struct trainer *t, const char *merged, struct err *err)
 					       last);
 		}
 		if (rc == 0)
-			step_reference(t, &l);
+			rc = step_reference(t, &l, err);
 		lora_close(&l);
 	}
 	mem_free(ref_merged);
@@ -255,6 +254,7 @@ int trainer_open(struct trainer *t, const struct config *c, const struct objecti
 	t->c = c;
 	t->objective = objective;
 	t->shard = shard;
+	t->stop = o->stop;
 	if (shard->info.stage != objective->stage) {
 		err_set(err, "the shard holds %s; tokenize with --stage %s",
 			shard->info.stage == SHARD_DPO ? "preference pairs" : "SFT examples",

@@ -12,6 +12,8 @@
 #include "shard/shard.h"
 #include "train/schedule.h"
 
+#include <signal.h>
+
 struct trainer;
 
 /* An example within a packed micro-batch: its rows are [row, row + n_rows) of the batch. */
@@ -50,12 +52,14 @@ struct trainer_options {
 	const char *device;
 	long threads;
 	double memory_limit_gb; /* 0: what the machine has */
+	volatile sig_atomic_t *stop; /* NULL: none. Set: opening ends with ERR_INTERRUPTED */
 };
 
 struct trainer {
 	const struct config *c;
 	const struct objective *objective;
 	const struct shard *shard;
+	volatile sig_atomic_t *stop;
 	struct dev *dev;
 	struct source source;
 	struct adapter_list merged; /* adapters that were merged into the weights */
