@@ -14,7 +14,6 @@ enum rng_stream {
 	RNG_INIT = 2u << 24, /* + tensor */
 	RNG_DROPOUT = 3u << 24, /* + tensor; index from step and position */
 	RNG_SAMPLE = 4u << 24, /* + stream of a batch */
-	RNG_BOOTSTRAP = 5u << 24,
 };
 
 uint32_t rng_u32(uint64_t seed, uint32_t stream, uint64_t index);

@@ -73,13 +73,13 @@ static void feed_forward_bwd(struct pass *p, const struct batch *b, struct lora 
 	const struct arch *a = &m->arch;
 	const struct layer *w = &m->layers[layer];
 	int t = b->n_tokens;
-	struct mat dx = pass_mat(p, p->dx, DT_F32, t, a->hidden),
-		   dy = pass_mat(p, p->dy, m->act, t, a->hidden);
-	struct mat act = pass_mat(p, p->act_ffn, m->act, t, a->ffn);
-	struct mat dact = pass_mat(p, p->wide, DT_F32, t, a->ffn);
-	struct mat dgu = pass_mat(p, p->dwide, m->act, t, 2 * a->ffn);
-	struct mat h = pass_mat(p, p->h, m->act, t, a->hidden), none = { 0 };
-	struct mat dh = pass_mat(p, p->wide, DT_F32, t, a->hidden);
+	struct mat dx = mat_view(p->dx, DT_F32, t, a->hidden),
+		   dy = mat_view(p->dy, m->act, t, a->hidden);
+	struct mat act = mat_view(p->act_ffn, m->act, t, a->ffn);
+	struct mat dact = mat_view(p->wide, DT_F32, t, a->ffn);
+	struct mat dgu = mat_view(p->dwide, m->act, t, 2 * a->ffn);
+	struct mat h = mat_view(p->h, m->act, t, a->hidden), none = { 0 };
+	struct mat dh = mat_view(p->wide, DT_F32, t, a->hidden);
 
 	op->cast(dev, dy, dx);
 	op->swiglu(dev, act, y->gate, y->up);
@@ -107,14 +107,14 @@ static void attention_bwd(struct pass *p, const struct batch *b, struct lora *lo
 	const struct arch *a = &m->arch;
 	const struct layer *w = &m->layers[layer];
 	int t = b->n_tokens, q = (int)y->q.cols, kv = (int)y->k.cols;
-	struct mat dx = pass_mat(p, p->dx, DT_F32, t, a->hidden),
-		   dy = pass_mat(p, p->dy, m->act, t, a->hidden);
-	struct mat wide = pass_mat(p, p->wide, DT_F32, t, q), none = { 0 };
-	struct mat dout = pass_mat(p, p->dattn, m->act, t, q);
-	struct mat dqkv = pass_mat(p, p->wide, DT_F32, t, q + 2 * kv);
-	struct mat dqkv_act = pass_mat(p, p->dwide, m->act, t, q + 2 * kv);
-	struct mat h = pass_mat(p, p->h, m->act, t, a->hidden);
-	struct mat dh = pass_mat(p, p->wide, DT_F32, t, a->hidden);
+	struct mat dx = mat_view(p->dx, DT_F32, t, a->hidden),
+		   dy = mat_view(p->dy, m->act, t, a->hidden);
+	struct mat wide = mat_view(p->wide, DT_F32, t, q), none = { 0 };
+	struct mat dout = mat_view(p->dattn, m->act, t, q);
+	struct mat dqkv = mat_view(p->wide, DT_F32, t, q + 2 * kv);
+	struct mat dqkv_act = mat_view(p->dwide, m->act, t, q + 2 * kv);
+	struct mat h = mat_view(p->h, m->act, t, a->hidden);
+	struct mat dh = mat_view(p->wide, DT_F32, t, a->hidden);
 
 	op->cast(dev, dy, dx);
 	if (stop && lora->first_group == GROUP_O) {
@@ -151,7 +151,7 @@ static void head_bwd(struct pass *p, const struct batch *b, const float *coef)
 	op->rmsnorm_bwd(dev, dx_rows, dh, mat_view(p->x_rows, DT_F32, b->n_rows, d), p->rstd_head,
 			m->norm);
 	op->zero(dev, p->dx, (size_t)b->n_tokens * (size_t)d * sizeof(float));
-	op->scatter_add(dev, pass_mat(p, p->dx, DT_F32, b->n_tokens, d), dx_rows, p->rows);
+	op->scatter_add(dev, mat_view(p->dx, DT_F32, b->n_tokens, d), dx_rows, p->rows);
 }
 
 void pass_backward(struct pass *p, const struct batch *b, struct lora *lora, const float *coef)

@@ -4,12 +4,6 @@
 
 #include "base/rng.h"
 
-struct mat pass_mat(const struct pass *p, void *buffer, enum dtype t, int n_tokens, int cols)
-{
-	(void)p;
-	return mat_view(buffer, t, n_tokens, cols);
-}
-
 struct layer_view layer_view(const struct pass *p, int layer, int n_tokens, const struct lora *lora)
 {
 	const struct arch *a = &p->m->arch;
@@ -114,8 +108,8 @@ static void attention(struct pass *p, const struct batch *b, const struct lora *
 	const struct ops *op = dev->ops;
 	const struct arch *a = &m->arch;
 	const struct layer *w = &m->layers[layer];
-	struct mat h = pass_mat(p, p->h, m->act, b->n_tokens, a->hidden);
-	struct mat wide = pass_mat(p, p->wide, DT_F32, b->n_tokens, layer_qkv(a));
+	struct mat h = mat_view(p->h, m->act, b->n_tokens, a->hidden);
+	struct mat wide = mat_view(p->wide, DT_F32, b->n_tokens, layer_qkv(a));
 	int q = (int)y->q.cols, kvw = (int)y->k.cols;
 
 	op->rmsnorm(dev, h, y->rstd_attn, y->x, w->attn_norm, a->rms_eps);
@@ -142,9 +136,9 @@ static void feed_forward(struct pass *p, const struct batch *b, const struct lor
 	const struct ops *op = dev->ops;
 	const struct arch *a = &m->arch;
 	const struct layer *w = &m->layers[layer];
-	struct mat h = pass_mat(p, p->h, m->act, b->n_tokens, a->hidden);
-	struct mat wide = pass_mat(p, p->wide, DT_F32, b->n_tokens, 2 * a->ffn);
-	struct mat act = pass_mat(p, p->act_ffn, m->act, b->n_tokens, a->ffn);
+	struct mat h = mat_view(p->h, m->act, b->n_tokens, a->hidden);
+	struct mat wide = mat_view(p->wide, DT_F32, b->n_tokens, 2 * a->ffn);
+	struct mat act = mat_view(p->act_ffn, m->act, b->n_tokens, a->ffn);
 
 	op->rmsnorm(dev, h, y->rstd_ffn, y->x_mid, w->ffn_norm, a->rms_eps);
 	op->linear(dev, wide, h, w->gate_up, w->gate_up_bias, false);
@@ -188,7 +182,7 @@ void pass_forward(struct pass *p, const struct batch *b, const struct lora *lora
 	struct model *m = p->m;
 
 	upload_batch(p, b);
-	m->dev->ops->embed(m->dev, pass_mat(p, p->x, DT_F32, b->n_tokens, m->arch.hidden), m->embed,
+	m->dev->ops->embed(m->dev, mat_view(p->x, DT_F32, b->n_tokens, m->arch.hidden), m->embed,
 			   p->ids);
 	for (int l = 0; l < m->arch.n_layers; l++)
 		layer_forward(p, b, lora, kv, l);

@@ -32,8 +32,6 @@ struct layer_view {
 
 struct layer_view layer_view(const struct pass *p, int layer, int n_tokens,
 			     const struct lora *lora);
-/* Scratch as (T, cols). */
-struct mat pass_mat(const struct pass *p, void *buffer, enum dtype t, int n_tokens, int cols);
 /* The part of u that belongs to a group. */
 struct mat layer_u(const struct lora *lora, int layer, enum lora_group g, struct mat u);
 /* x_next of the layer from x. */

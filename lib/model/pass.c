@@ -128,12 +128,6 @@ size_t pass_bytes(const struct pass *p)
 	return sum;
 }
 
-size_t kv_bytes(const struct arch *a, enum dtype act, int n_slots, int capacity)
-{
-	return 2 * (size_t)a->n_layers * (size_t)n_slots * (size_t)capacity *
-	       (size_t)(a->n_kv_heads * a->head_size) * mat_elem(act);
-}
-
 int kv_open(struct kv *kv, const struct model *m, int n_slots, int capacity, struct err *err)
 {
 	int64_t rows = (int64_t)n_slots * capacity, cols = m->arch.n_kv_heads * m->arch.head_size;

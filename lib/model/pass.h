@@ -23,7 +23,6 @@ struct kv {
 
 int kv_open(struct kv *kv, const struct model *m, int n_slots, int capacity, struct err *err);
 void kv_close(struct kv *kv); /* fine on {0} */
-size_t kv_bytes(const struct arch *a, enum dtype act, int n_slots, int capacity);
 
 struct pass_options {
 	struct batch_limits limits;

@@ -192,6 +192,36 @@ static void run_steps(struct trainer *t, const json_t *steps, const struct bound
 	}
 }
 
+/* The settings the golden runs were made with; dropout: one more override. */
+static void load_config(struct config *c, const char *adapter, const char *model, bool dpo,
+			bool use_bf16, const char *dropout)
+{
+	char *own[] = { mem_printf("model_name_or_path=%s", golden(model)),
+			mem_printf("adapter_name_or_path=%s", adapter) };
+	const char *const overrides[] = { own[0],
+					  own[1],
+					  dpo ? "stage=dpo" : "stage=sft",
+					  use_bf16 ? "bf16=true" : "bf16=false",
+					  dropout,
+					  "per_device_train_batch_size=2",
+					  "gradient_accumulation_steps=2",
+					  "learning_rate=0.005",
+					  "weight_decay=0.01",
+					  "max_grad_norm=0.4",
+					  "lr_scheduler_type=cosine",
+					  "warmup_steps=2",
+					  "num_train_epochs=1",
+					  "disable_shuffling=true" };
+	struct buf problems = { 0 };
+
+	if (config_load(c, dpo ? CONFIG_DPO : CONFIG_SFT, NULL, overrides,
+			sizeof(overrides) / sizeof(*overrides), &problems, &err) < 0)
+		note("%s", problems.n ? problems.p : err.msg);
+	buf_free(&problems);
+	mem_free(own[0]);
+	mem_free(own[1]);
+}
+
 static void test_golden(const char *device, const char *which, const char *model,
 			const struct bounds *b)
 {
@@ -201,12 +231,9 @@ static void test_golden(const char *device, const char *which, const char *model
 	json_t *root;
 	struct shard shard;
 	struct config c = { 0 };
-	struct buf problems = { 0 };
 	struct trainer t;
 	struct trainer_options to = { .device = device };
 	struct metrics m;
-	char *overrides[16];
-	int n = 0;
 
 	snprintf(name, sizeof(name), "%s on %s, %s", which, device, b->name);
 	snprintf(file, sizeof(file), "train/%s/golden.json", which);
@@ -214,21 +241,7 @@ static void test_golden(const char *device, const char *which, const char *model
 	snprintf(file, sizeof(file), "train/%s/init_adapter.safetensors", which);
 	check(mkdtemp(dir) != NULL, "%s: scratch folder", name);
 	make_adapter(dir, file);
-	overrides[n++] = mem_printf("model_name_or_path=%s", golden(model));
-	overrides[n++] = mem_printf("adapter_name_or_path=%s", dir);
-	overrides[n++] = mem_printf("stage=%s", dpo ? "dpo" : "sft");
-	overrides[n++] = mem_printf("bf16=%s", b == &bf16 ? "true" : "false");
-	for (const char *const *o =
-		     (const char *const[]){ "per_device_train_batch_size=2",
-					    "gradient_accumulation_steps=2", "learning_rate=0.005",
-					    "weight_decay=0.01", "max_grad_norm=0.4",
-					    "lr_scheduler_type=cosine", "warmup_steps=2",
-					    "num_train_epochs=1", "disable_shuffling=true", NULL };
-	     *o; o++)
-		overrides[n++] = mem_strdup(*o);
-	if (config_load(&c, dpo ? CONFIG_DPO : CONFIG_SFT, NULL, (const char *const *)overrides,
-			(size_t)n, &problems, &err) < 0)
-		note("%s", problems.n ? problems.p : err.msg);
+	load_config(&c, dir, model, dpo, b == &bf16, "lora_dropout=0");
 	shard_from_golden(&shard, root, dpo);
 	if (trainer_open(&t, &c, dpo ? &objective_dpo : &objective_sft, &shard, &to, &err) < 0) {
 		check(false, "%s: %s", name, err.msg);
@@ -251,12 +264,67 @@ static void test_golden(const char *device, const char *which, const char *model
 	dir_remove(dir);
 	trainer_close(&t);
 	config_close(&c);
-	buf_free(&problems);
 	arena_free(&shard.arena);
 	mem_free(shard.v);
 	json_decref(root);
-	while (n)
-		mem_free(overrides[--n]);
+}
+
+/*
+ * LoRA dropout through the whole model: the gradient along a direction against the loss a little to
+ * both sides of the parameters. The masks are functions of seed and step, so they stay.
+ */
+static void test_dropout(const char *device)
+{
+	char dir[] = "/tmp/anekdot-test-XXXXXX";
+	json_error_t je;
+	json_t *root = json_load_file(golden("train/qwen2_sft/golden.json"), 0, &je);
+	struct trainer_options to = { .device = device };
+	struct config c = { 0 };
+	struct shard shard;
+	struct trainer t;
+	struct metrics m;
+	double slope = 0, loss[2], eps = 1e-2, norm = 0;
+	float *p, *g;
+
+	check(mkdtemp(dir) != NULL, "dropout on %s: scratch folder", device);
+	make_adapter(dir, "train/qwen2_sft/init_adapter.safetensors");
+	load_config(&c, dir, "hf_tiny/qwen2", false, false, "lora_dropout=0.4");
+	shard_from_golden(&shard, root, false);
+	if (trainer_open(&t, &c, &objective_sft, &shard, &to, &err) < 0 ||
+	    trainer_gradients(&t, &m, &err) < 0) {
+		check(false, "dropout on %s: %s", device, err.msg);
+		return;
+	}
+	p = mem_new(t.lora.n, sizeof(*p));
+	g = mem_new(t.lora.n, sizeof(*g));
+	memcpy(p, t.lora.p, t.lora.n * sizeof(*p)); /* host back ends: device memory is ours */
+	memcpy(g, t.lora.grad, t.lora.n * sizeof(*g));
+	for (size_t i = 0; i < t.lora.n; i++)
+		norm += (double)g[i] * g[i];
+	norm = sqrt(norm);
+	for (int side = 0; side < 2; side++) {
+		for (size_t i = 0; i < t.lora.n; i++) /* along the gradient, and a part across it */
+			t.lora.p[i] =
+				(float)(p[i] + (side ? eps : -eps) *
+						       (g[i] / norm + (i % 3 ? 0.01 : -0.02)));
+		lora_refresh(&t.lora);
+		trainer_gradients(&t, &m, &err);
+		loss[side] = m.loss;
+	}
+	for (size_t i = 0; i < t.lora.n; i++)
+		slope += (double)g[i] * (g[i] / norm + (i % 3 ? 0.01 : -0.02));
+	check_near((loss[1] - loss[0]) / (2 * eps), slope, 2e-3,
+		   "dropout: gradient as finite differences have it");
+	note("%s: %.6g by differences, %.6g by the backward pass", device,
+	     (loss[1] - loss[0]) / (2 * eps), slope);
+	dir_remove(dir);
+	mem_free(p);
+	mem_free(g);
+	trainer_close(&t);
+	config_close(&c);
+	arena_free(&shard.arena);
+	mem_free(shard.v);
+	json_decref(root);
 }
 
 int main(void)
@@ -267,6 +335,7 @@ int main(void)
 		test_golden(*d, "qwen2_dpo", "hf_tiny/qwen2", &fp32);
 		test_golden(*d, "qwen2_sft", "hf_tiny/qwen2", &bf16);
 		test_golden(*d, "qwen2_dpo", "hf_tiny/qwen2", &bf16);
+		test_dropout(*d);
 	}
 	return tap_done();
 }
