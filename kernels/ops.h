@@ -50,6 +50,7 @@ struct attn_range {
 struct attn_shape {
 	int n_heads, n_kv_heads, head_size; /* H, K, E; query head h reads kv head h / (H/K) */
 	float scale; /* 1/sqrt(E) */
+	int window; /* of the keys a query would see only this many, the last ones; 0: all */
 	const struct attn_seg *segs; /* device */
 	const struct attn_range *ranges; /* device */
 	int n_segs, n_ranges;
@@ -111,11 +112,14 @@ struct ops {
 	/* x[i][:] *= coef[i]. x (T, D)/F. */
 	void (*scale_rows)(struct dev *d, struct mat x, const float *coef);
 
-	/* rstd[t] = 1/sqrt(mean_j x[t][j]^2 + eps); y (T, D)/F,A = x/F,A * rstd * w (D)/F. */
-	void (*rmsnorm)(struct dev *d, struct mat y, float *rstd, struct mat x, const float *w,
-			float eps);
-	/* With g = dy * w, dx (T, D)/F += rstd * (g - x * rstd^2 * mean_j(g x)). dy/F. */
-	void (*rmsnorm_bwd)(struct dev *d, struct mat dx, struct mat dy, struct mat x,
+	/* rstd[t] = 1/sqrt(mean_j x[t][j]^2 + eps); y (T, D)/F,A = x/F * rstd * w (D)/F; y may be x.
+	 * With n_heads > 1 a row is that many vectors, each with its own mean: x (T, n_heads * E),
+	 * rstd (T, n_heads), w (E). */
+	void (*rmsnorm)(struct dev *d, struct mat y, float *rstd, struct mat x, int n_heads,
+			const float *w, float eps);
+	/* With g = dy * w, dx (T, D)/F += rstd * (g - x * rstd^2 * mean_j(g x)). dy/F; heads as in
+	 * rmsnorm. */
+	void (*rmsnorm_bwd)(struct dev *d, struct mat dx, struct mat dy, struct mat x, int n_heads,
 			    const float *rstd, const float *w);
 
 	/* In place on x (T, n_heads * E)/F: for j < E/2, with c, s = cos, sin (P, E/2)/F at row

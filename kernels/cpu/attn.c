@@ -50,11 +50,22 @@ static void rows_load(float *dst, struct mat m, int64_t row, int64_t n, int64_t 
 			 m.t, size);
 }
 
-/* Row of scores -> exp(x - max) with zeros behind `seen`; returns the sum; *max too. */
-CLONES static float softmax_row(float *x, int64_t seen, int64_t n, float *max_out)
+/* The keys that a query sees, as indices into a block's keys. */
+struct sight {
+	int64_t begin, end;
+};
+
+/* Row of n scores -> exp(x - max) with zeros where it does not see; returns the sum; *max too. */
+CLONES static float softmax_row(float *x, struct sight see, int64_t n, float *max_out)
 {
-	float lane[LANES] = { 0 }, max = x[0], tail = 0;
-	int64_t j = 0;
+	float lane[LANES] = { 0 }, max = x[see.begin], tail = 0;
+	int64_t j = 0, seen = see.end - see.begin;
+
+	for (; j < see.begin; j++)
+		x[j] = 0;
+	x += see.begin;
+	n -= see.begin;
+	j = 0;
 
 	for (int64_t i = 1; i < seen; i++)
 		max = x[i] > max ? x[i] : max;
@@ -106,24 +117,49 @@ static struct room room_at(float *p, const struct attn_shape *s)
 	return r;
 }
 
-/* Queries [i0, i0 + n) of segment g, head h; r.k and r.v hold the keys. */
+/* A block of n queries from i0 on: its keys are the segment's [begin, begin + n_keys), and query i0
+ * + i sees the part of these that sight_of gives. */
+struct block {
+	int64_t i0, n, begin, n_keys, window, seen_first;
+};
+
+static struct block block_of(const struct attn_shape *s, struct keys k, int64_t i0, int64_t n)
+{
+	struct block b = { i0, n, 0, 0, s->window, k.n - k.hidden + i0 };
+
+	if (s->window && b.seen_first > s->window)
+		b.begin = b.seen_first - s->window;
+	b.n_keys = b.seen_first + n - 1 - b.begin; /* to the last one that the last query sees */
+	return b;
+}
+
+static struct sight sight_of(const struct block *b, int64_t i)
+{
+	struct sight see = { 0, b->seen_first + i - b->begin };
+
+	if (b->window && see.end > b->window)
+		see.begin = see.end - b->window;
+	return see;
+}
+
+/* The queries of block b of segment g, head h; r.k and r.v hold the segment's keys. */
 static void fwd_block(const struct cpu *c, const struct room *r, struct mat o, float *lse,
 		      struct mat q, const struct attn_shape *s, const struct attn_seg *g,
-		      struct keys k, int64_t i0, int64_t n, int64_t h)
+		      const struct block *b, int64_t h)
 {
-	int64_t size = s->head_size, t0 = g->q_begin + i0;
-	int64_t seen = k.n - k.hidden + i0 + n - 1; /* by the last query of the block */
+	int64_t size = s->head_size, t0 = g->q_begin + b->i0, n = b->n, seen = b->n_keys;
+	const float *k = r->k + b->begin * size, *v = r->v + b->begin * size;
 
 	rows_load(r->q, q, t0, n, h, size);
-	cpu_sgemm(c, false, true, n, seen, size, s->scale, r->q, size, r->k, size, 0, r->p, seen);
+	cpu_sgemm(c, false, true, n, seen, size, s->scale, r->q, size, k, size, 0, r->p, seen);
 	for (int64_t i = 0; i < n; i++) {
-		float max, sum = softmax_row(r->p + i * seen, k.n - k.hidden + i0 + i, seen, &max);
+		float max, sum = softmax_row(r->p + i * seen, sight_of(b, i), seen, &max);
 
 		if (lse)
 			lse[h * q.rows + t0 + i] = max + logf(sum);
 		r->dp[i] = 1 / sum;
 	}
-	cpu_sgemm(c, false, false, n, size, seen, 1, r->p, seen, r->v, size, 0, r->o, size);
+	cpu_sgemm(c, false, false, n, size, seen, 1, r->p, seen, v, size, 0, r->o, size);
 	for (int64_t i = 0; i < n; i++)
 		scale_store((char *)o.p + (size_t)((t0 + i) * o.ld + h * size) * mat_elem(o.t), o.t,
 			    r->o + i * size, r->dp[i], size);
@@ -147,28 +183,32 @@ void cpu_attn(struct dev *d, struct mat o, float *lse, struct mat q, struct mat 
 					room_at(all + (size_t)omp_get_thread_num() * each, s);
 				const struct attn_seg *seg = &s->segs[g];
 				int64_t left = seg->q_end - seg->q_begin - b * QUERIES;
+				struct block now;
 
 				if (left <= 0)
 					continue;
+				now = block_of(s, keys_of(s, seg), b * QUERIES,
+					       left < QUERIES ? left : QUERIES);
 				collect(r.k, k, hk, s, seg);
 				collect(r.v, v, hk, s, seg);
 				for (int h = hk * group; h < (hk + 1) * group; h++)
-					fwd_block(c, &r, o, lse, q, s, seg, keys_of(s, seg),
-						  b * QUERIES, left < QUERIES ? left : QUERIES, h);
+					fwd_block(c, &r, o, lse, q, s, seg, &now, h);
 			}
 		}
 	}
 }
 
 /* p = exp(p - lse) where seen, else 0; dp = p (dp - delta) scale. */
-CLONES static void bwd_row(float *p, float *dp, float lse, float delta, float scale, int64_t seen,
-			   int64_t n)
+CLONES static void bwd_row(float *p, float *dp, float lse, float delta, float scale,
+			   struct sight see, int64_t n)
 {
-	for (int64_t j = 0; j < seen; j++) {
+	for (int64_t j = 0; j < see.begin; j++)
+		p[j] = dp[j] = 0;
+	for (int64_t j = see.begin; j < see.end; j++) {
 		p[j] = exp_f32(p[j] - lse);
 		dp[j] = p[j] * (dp[j] - delta) * scale;
 	}
-	for (int64_t j = seen; j < n; j++)
+	for (int64_t j = see.end; j < n; j++)
 		p[j] = dp[j] = 0;
 }
 
@@ -192,25 +232,26 @@ struct bwd_call {
 };
 
 static void bwd_block(const struct cpu *c, const struct room *r, const struct bwd_call *a,
-		      const struct attn_seg *g, struct keys k, int64_t i0, int64_t n, int64_t h,
-		      float *dk, float *dv)
+		      const struct attn_seg *g, const struct block *b, int64_t h, float *dk,
+		      float *dv)
 {
 	const struct attn_shape *s = a->s;
-	int64_t size = s->head_size, t0 = g->q_begin + i0;
-	int64_t seen = k.n - k.hidden + i0 + n - 1;
+	int64_t size = s->head_size, t0 = g->q_begin + b->i0, n = b->n, seen = b->n_keys,
+		at = b->begin * size;
 
 	rows_load(r->q, a->q, t0, n, h, size);
 	rows_load(r->dout, a->dout, t0, n, h, size);
 	rows_load(r->o, a->o, t0, n, h, size);
-	cpu_sgemm(c, false, true, n, seen, size, s->scale, r->q, size, r->k, size, 0, r->p, seen);
-	cpu_sgemm(c, false, true, n, seen, size, 1, r->dout, size, r->v, size, 0, r->dp, seen);
+	cpu_sgemm(c, false, true, n, seen, size, s->scale, r->q, size, r->k + at, size, 0, r->p,
+		  seen);
+	cpu_sgemm(c, false, true, n, seen, size, 1, r->dout, size, r->v + at, size, 0, r->dp, seen);
 	for (int64_t i = 0; i < n; i++)
 		bwd_row(r->p + i * seen, r->dp + i * seen, a->lse[h * a->q.rows + t0 + i],
-			dot(r->dout + i * size, r->o + i * size, size), s->scale,
-			k.n - k.hidden + i0 + i, seen);
-	cpu_sgemm(c, true, false, seen, size, n, 1, r->p, seen, r->dout, size, 1, dv, size);
-	cpu_sgemm(c, true, false, seen, size, n, 1, r->dp, seen, r->q, size, 1, dk, size);
-	cpu_sgemm(c, false, false, n, size, seen, 1, r->dp, seen, r->k, size, 0,
+			dot(r->dout + i * size, r->o + i * size, size), s->scale, sight_of(b, i),
+			seen);
+	cpu_sgemm(c, true, false, seen, size, n, 1, r->p, seen, r->dout, size, 1, dv + at, size);
+	cpu_sgemm(c, true, false, seen, size, n, 1, r->dp, seen, r->q, size, 1, dk + at, size);
+	cpu_sgemm(c, false, false, n, size, seen, 1, r->dp, seen, r->k + at, size, 0,
 		  (float *)a->dq.p + t0 * a->dq.ld + h * size, a->dq.ld);
 }
 
@@ -265,11 +306,15 @@ void cpu_attn_bwd(struct dev *d, struct mat dq, struct mat dk, struct mat dv, st
 			memset(own, 0, 2 * (size_t)n.n * size * sizeof(float));
 			collect(r.k, k, hk, s, seg);
 			collect(r.v, v, hk, s, seg);
-			for (int64_t i = 0; i < queries; i += QUERIES)
+			for (int64_t i = 0; i < queries; i += QUERIES) {
+				struct block now =
+					block_of(s, n, i,
+						 queries - i < QUERIES ? queries - i : QUERIES);
+
 				for (int h = hk * group; h < (hk + 1) * group; h++)
-					bwd_block(c, &r, &call, seg, n, i,
-						  queries - i < QUERIES ? queries - i : QUERIES, h,
-						  own, own + (size_t)n.n * size);
+					bwd_block(c, &r, &call, seg, &now, h, own,
+						  own + (size_t)n.n * size);
+			}
 		}
 	}
 	zero_rows(dk);

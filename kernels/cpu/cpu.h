@@ -79,9 +79,10 @@ void cpu_dropout(struct dev *d, struct mat y, struct mat x, float p, uint64_t se
 		 uint32_t stream);
 
 /* norm.c rope.c attn.c swiglu.c xent.c adamw.c */
-void cpu_rmsnorm(struct dev *d, struct mat y, float *rstd, struct mat x, const float *w, float eps);
-void cpu_rmsnorm_bwd(struct dev *d, struct mat dx, struct mat dy, struct mat x, const float *rstd,
-		     const float *w);
+void cpu_rmsnorm(struct dev *d, struct mat y, float *rstd, struct mat x, int n_heads,
+		 const float *w, float eps);
+void cpu_rmsnorm_bwd(struct dev *d, struct mat dx, struct mat dy, struct mat x, int n_heads,
+		     const float *rstd, const float *w);
 void cpu_rope(struct dev *d, struct mat x, int n_heads, const int32_t *pos, const float *cos_table,
 	      const float *sin_table, bool inverse);
 void cpu_attn(struct dev *d, struct mat o, float *lse, struct mat q, struct mat k, struct mat v,

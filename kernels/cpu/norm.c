@@ -34,16 +34,22 @@ CLONES static void norm_row(void *y, enum dtype t, const float *x, const float *
 	}
 }
 
-void cpu_rmsnorm(struct dev *d, struct mat y, float *rstd, struct mat x, const float *w, float eps)
+void cpu_rmsnorm(struct dev *d, struct mat y, float *rstd, struct mat x, int n_heads,
+		 const float *w, float eps)
 {
+	int64_t size = x.cols / n_heads;
+
 	(void)d;
 #pragma omp parallel for if (x.rows * x.cols > PARALLEL_FROM)
 	for (int64_t i = 0; i < x.rows; i++) {
-		const float *row = (const float *)x.p + i * x.ld;
+		for (int h = 0; h < n_heads; h++) {
+			const float *row = (const float *)x.p + i * x.ld + h * size;
+			float *r = rstd + i * n_heads + h;
 
-		rstd[i] = 1 / sqrtf(sum_squares(row, x.cols) / (float)x.cols + eps);
-		norm_row((char *)y.p + (size_t)(i * y.ld) * mat_elem(y.t), y.t, row, w, rstd[i],
-			 x.cols);
+			*r = 1 / sqrtf(sum_squares(row, size) / (float)size + eps);
+			norm_row((char *)y.p + (size_t)(i * y.ld + h * size) * mat_elem(y.t), y.t,
+				 row, w, *r, size);
+		}
 	}
 }
 
@@ -63,12 +69,16 @@ CLONES static void bwd_row(float *dx, const float *dy, const float *x, const flo
 		dx[j] += r * (dy[j] * w[j] - x[j] * c);
 }
 
-void cpu_rmsnorm_bwd(struct dev *d, struct mat dx, struct mat dy, struct mat x, const float *rstd,
-		     const float *w)
+void cpu_rmsnorm_bwd(struct dev *d, struct mat dx, struct mat dy, struct mat x, int n_heads,
+		     const float *rstd, const float *w)
 {
+	int64_t size = x.cols / n_heads;
+
 	(void)d;
 #pragma omp parallel for if (x.rows * x.cols > PARALLEL_FROM)
 	for (int64_t i = 0; i < x.rows; i++)
-		bwd_row((float *)dx.p + i * dx.ld, (float *)dy.p + i * dy.ld,
-			(float *)x.p + i * x.ld, w, rstd[i], x.cols);
+		for (int h = 0; h < n_heads; h++)
+			bwd_row((float *)dx.p + i * dx.ld + h * size,
+				(float *)dy.p + i * dy.ld + h * size,
+				(float *)x.p + i * x.ld + h * size, w, rstd[i * n_heads + h], size);
 }

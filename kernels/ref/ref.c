@@ -145,37 +145,43 @@ static void ref_scale_rows(struct dev *d, struct mat x, const float *coef)
 			elem_set(x, i, j, elem_get(x, i, j) * coef[i]);
 }
 
-static void ref_rmsnorm(struct dev *d, struct mat y, float *rstd, struct mat x, const float *w,
-			float eps)
+static void ref_rmsnorm(struct dev *d, struct mat y, float *rstd, struct mat x, int n_heads,
+			const float *w, float eps)
 {
+	int64_t size = x.cols / n_heads;
+
 	(void)d;
-	for (int64_t i = 0; i < x.rows; i++) {
+	for (int64_t i = 0; i < x.rows * n_heads; i++) {
+		int64_t row = i / n_heads, at = i % n_heads * size;
 		double sum = 0, r;
 
-		for (int64_t j = 0; j < x.cols; j++)
-			sum += (double)elem_get(x, i, j) * elem_get(x, i, j);
-		r = 1 / sqrt(sum / (double)x.cols + eps);
+		for (int64_t j = 0; j < size; j++)
+			sum += (double)elem_get(x, row, at + j) * elem_get(x, row, at + j);
+		r = 1 / sqrt(sum / (double)size + eps);
 		rstd[i] = (float)r;
-		for (int64_t j = 0; j < x.cols; j++)
-			elem_set(y, i, j, (float)(elem_get(x, i, j) * r * w[j]));
+		for (int64_t j = 0; j < size; j++)
+			elem_set(y, row, at + j, (float)(elem_get(x, row, at + j) * r * w[j]));
 	}
 }
 
-static void ref_rmsnorm_bwd(struct dev *d, struct mat dx, struct mat dy, struct mat x,
+static void ref_rmsnorm_bwd(struct dev *d, struct mat dx, struct mat dy, struct mat x, int n_heads,
 			    const float *rstd, const float *w)
 {
+	int64_t size = x.cols / n_heads;
+
 	(void)d;
-	for (int64_t i = 0; i < x.rows; i++) {
+	for (int64_t i = 0; i < x.rows * n_heads; i++) {
+		int64_t row = i / n_heads, at = i % n_heads * size;
 		double r = rstd[i], mean = 0;
 
-		for (int64_t j = 0; j < x.cols; j++)
-			mean += (double)elem_get(dy, i, j) * w[j] * elem_get(x, i, j);
-		mean /= (double)x.cols;
-		for (int64_t j = 0; j < x.cols; j++) {
-			double g = (double)elem_get(dy, i, j) * w[j];
-			double v = r * (g - elem_get(x, i, j) * r * r * mean);
+		for (int64_t j = at; j < at + size; j++)
+			mean += (double)elem_get(dy, row, j) * w[j - at] * elem_get(x, row, j);
+		mean /= (double)size;
+		for (int64_t j = at; j < at + size; j++) {
+			double g = (double)elem_get(dy, row, j) * w[j - at];
+			double v = r * (g - elem_get(x, row, j) * r * r * mean);
 
-			elem_set(dx, i, j, (float)(elem_get(dx, i, j) + v));
+			elem_set(dx, row, j, (float)(elem_get(dx, row, j) + v));
 		}
 	}
 }
@@ -214,7 +220,10 @@ static int64_t seen(const struct attn_shape *sh, const struct attn_seg *s, int64
 		for (int64_t k = sh->ranges[r].k_begin; k < end; k++)
 			rows[n++] = k;
 	}
-	return n;
+	if (!sh->window || n <= sh->window)
+		return n;
+	memmove(rows, rows + n - sh->window, (size_t)sh->window * sizeof(*rows));
+	return sh->window;
 }
 
 /* p[j] = softmax weight of key rows[j] for query row t of head h; returns the log of the sum. */

@@ -89,12 +89,12 @@ static void feed_forward_bwd(struct pass *p, const struct batch *b, struct lora 
 		return;
 	op->swiglu_bwd(dev, mat_cols(dgu, 0, a->ffn), mat_cols(dgu, a->ffn, a->ffn), dact, y->gate,
 		       y->up);
-	op->rmsnorm(dev, h, y->rstd_ffn, y->x_mid, w->ffn_norm, a->rms_eps);
+	op->rmsnorm(dev, h, y->rstd_ffn, y->x_mid, 1, w->ffn_norm, a->rms_eps);
 	if (stop && lora->first_group == GROUP_GATE_UP)
 		dh = none;
 	group_bwd(p, lora, layer, GROUP_GATE_UP, w->gate_up, dh, dgu, h, y->u);
 	if (dh.p)
-		op->rmsnorm_bwd(dev, dx, dh, y->x_mid, y->rstd_ffn, w->ffn_norm);
+		op->rmsnorm_bwd(dev, dx, dh, y->x_mid, 1, y->rstd_ffn, w->ffn_norm);
 }
 
 /* dx (the gradient of x_mid) becomes the gradient of x. */
@@ -129,10 +129,10 @@ static void attention_bwd(struct pass *p, const struct batch *b, struct lora *lo
 	op->rope(dev, mat_cols(dqkv, q, kv), a->n_kv_heads, p->pos, m->cos_table, m->sin_table,
 		 true);
 	op->cast(dev, dqkv_act, dqkv);
-	op->rmsnorm(dev, h, y->rstd_attn, y->x, w->attn_norm, a->rms_eps);
+	op->rmsnorm(dev, h, y->rstd_attn, y->x, 1, w->attn_norm, a->rms_eps);
 	group_bwd(p, lora, layer, GROUP_QKV, w->qkv, stop ? none : dh, dqkv_act, h, y->u);
 	if (!stop)
-		op->rmsnorm_bwd(dev, dx, dh, y->x, y->rstd_attn, w->attn_norm);
+		op->rmsnorm_bwd(dev, dx, dh, y->x, 1, y->rstd_attn, w->attn_norm);
 }
 
 /* From the rows' gradients for unit weight to dx of the last layer's output. */
@@ -148,8 +148,8 @@ static void head_bwd(struct pass *p, const struct batch *b, const float *coef)
 	op->upload(dev, p->coef, coef, (size_t)b->n_rows * sizeof(float));
 	op->scale_rows(dev, dh, p->coef);
 	op->zero(dev, p->dx_rows, (size_t)b->n_rows * (size_t)d * sizeof(float));
-	op->rmsnorm_bwd(dev, dx_rows, dh, mat_view(p->x_rows, DT_F32, b->n_rows, d), p->rstd_head,
-			m->norm);
+	op->rmsnorm_bwd(dev, dx_rows, dh, mat_view(p->x_rows, DT_F32, b->n_rows, d), 1,
+			p->rstd_head, m->norm);
 	op->zero(dev, p->dx, (size_t)b->n_tokens * (size_t)d * sizeof(float));
 	op->scatter_add(dev, mat_view(p->dx, DT_F32, b->n_tokens, d), dx_rows, p->rows);
 }

@@ -112,7 +112,7 @@ static void attention(struct pass *p, const struct batch *b, const struct lora *
 	struct mat wide = mat_view(p->wide, DT_F32, b->n_tokens, layer_qkv(a));
 	int q = (int)y->q.cols, kvw = (int)y->k.cols;
 
-	op->rmsnorm(dev, h, y->rstd_attn, y->x, w->attn_norm, a->rms_eps);
+	op->rmsnorm(dev, h, y->rstd_attn, y->x, 1, w->attn_norm, a->rms_eps);
 	op->linear(dev, wide, h, w->qkv, w->qkv_bias, false);
 	lora_add(p, lora, layer, GROUP_QKV, wide, h, y->u);
 	op->rope(dev, mat_cols(wide, 0, q), a->n_heads, p->pos, m->cos_table, m->sin_table, false);
@@ -140,7 +140,7 @@ static void feed_forward(struct pass *p, const struct batch *b, const struct lor
 	struct mat wide = mat_view(p->wide, DT_F32, b->n_tokens, 2 * a->ffn);
 	struct mat act = mat_view(p->act_ffn, m->act, b->n_tokens, a->ffn);
 
-	op->rmsnorm(dev, h, y->rstd_ffn, y->x_mid, w->ffn_norm, a->rms_eps);
+	op->rmsnorm(dev, h, y->rstd_ffn, y->x_mid, 1, w->ffn_norm, a->rms_eps);
 	op->linear(dev, wide, h, w->gate_up, w->gate_up_bias, false);
 	lora_add(p, lora, layer, GROUP_GATE_UP, wide, h, y->u);
 	op->cast(dev, y->gate_up, wide);
@@ -199,7 +199,7 @@ static struct mat head_norm(struct pass *p, const struct batch *b)
 	struct mat h = mat_view(p->h_rows, m->act, b->n_rows, d);
 
 	dev->ops->gather(dev, x, last.x_next, p->rows);
-	dev->ops->rmsnorm(dev, h, p->rstd_head, x, m->norm, m->arch.rms_eps);
+	dev->ops->rmsnorm(dev, h, p->rstd_head, x, 1, m->norm, m->arch.rms_eps);
 	return h;
 }
 

@@ -152,22 +152,22 @@ static void output(struct problem *p, int64_t rows, int64_t cols)
 
 static void rmsnorm_forward(struct problem *p)
 {
-	op->rmsnorm(dev, p->y, p->stat, p->in[0], p->vec, 1e-5f);
+	op->rmsnorm(dev, p->y, p->stat, p->in[0], p->heads, p->vec, 1e-5f);
 }
 
 static void rmsnorm_backward(struct problem *p)
 {
-	op->rmsnorm_bwd(dev, p->grad[0], p->c, p->in[0], p->stat, p->vec);
+	op->rmsnorm_bwd(dev, p->grad[0], p->c, p->in[0], p->heads, p->stat, p->vec);
 }
 
-static void check_rmsnorm(void)
+static void check_rmsnorm(const char *name, int heads)
 {
-	struct problem p = { .name = "rmsnorm" };
+	struct problem p = { .name = name, .heads = heads };
 
-	input(&p, "x", 5, 33, 1);
-	output(&p, 5, 33);
+	input(&p, "x", 5, 33 * heads, 1);
+	output(&p, 5, 33 * heads);
 	p.vec = fresh(1, 33, 2).p;
-	p.stat = fresh(1, 5, 0).p;
+	p.stat = fresh(heads, 5, 0).p;
 	p.forward = rmsnorm_forward;
 	p.backward = rmsnorm_backward;
 	check_problem(&p);
@@ -371,7 +371,8 @@ static void attn_backward(struct problem *p)
 		     p->in[2], p->stat, &p->attn);
 }
 
-static void check_attn(const char *name, struct layout l, int heads, int kv_heads, int size)
+static void check_attn(const char *name, struct layout l, int heads, int kv_heads, int size,
+		       int window)
 {
 	struct problem p = { .name = name, .l = l };
 
@@ -379,6 +380,7 @@ static void check_attn(const char *name, struct layout l, int heads, int kv_head
 				      .n_kv_heads = kv_heads,
 				      .head_size = size,
 				      .scale = 1 / sqrtf((float)size),
+				      .window = window,
 				      .segs = p.l.segs,
 				      .ranges = p.l.ranges,
 				      .n_segs = l.n_segs,
@@ -400,19 +402,21 @@ static void check_attns(void)
 	struct layout l;
 
 	layout_make(&l, SINGLE, 6);
-	check_attn("attn, one sequence", l, 3, 1, 8);
+	check_attn("attn, one sequence", l, 3, 1, 8, 0);
 	l = (struct layout){ 0 };
 	layout_add(&l, 0, 4, 0, 0, 0, 4);
 	layout_add(&l, 4, 1, 0, 0, 4, 1);
 	layout_add(&l, 5, 7, 0, 0, 5, 7);
-	check_attn("attn, packed", l, 2, 2, 6);
+	check_attn("attn, packed", l, 2, 2, 6, 0);
+	check_attn("attn, packed, a window of 3", l, 2, 2, 6, 3);
 	l = (struct layout){ 0 };
 	layout_pair(&l, layout_pair(&l, 0, 5, 4, 2), 1, 3, 4);
-	check_attn("attn, shared prompts", l, 4, 1, 8);
+	check_attn("attn, shared prompts", l, 4, 1, 8, 0);
+	check_attn("attn, shared prompts, a window of 4", l, 4, 1, 8, 4);
 	l = (struct layout){ 0 };
 	layout_add(&l, 0, 1, 0, 0, 0, 4);
 	layout_add(&l, 1, 3, 0, 0, 4, 9);
-	check_attn("attn, keys that were there", l, 4, 2, 8);
+	check_attn("attn, keys that were there", l, 4, 2, 8, 0);
 }
 
 int main(void)
@@ -425,7 +429,8 @@ int main(void)
 		return 2;
 	}
 	op = dev->ops;
-	check_rmsnorm();
+	check_rmsnorm("rmsnorm", 1);
+	check_rmsnorm("rmsnorm, by heads", 3);
 	check_rope();
 	check_swiglu();
 	check_xent();

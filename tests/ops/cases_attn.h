@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cases of attention. Shape: layout, its number, heads, key heads, head size. */
+/* Cases of attention. Shape: layout, its number, heads, key heads, head size, window (0: none). */
 #ifndef TESTS_OPS_CASES_ATTN_H
 #define TESTS_OPS_CASES_ATTN_H
 
@@ -8,14 +8,22 @@
 
 static bool shapes_attn(int i, int64_t *s)
 {
-	static const int64_t all[][5] = {
-		{ SINGLE, 1, 2, 2, 32 },   { SINGLE, 7, 3, 1, 32 },   { SINGLE, 8, 4, 1, 32 },
-		{ SINGLE, 9, 2, 2, 64 },   { SINGLE, 15, 3, 1, 64 },  { SINGLE, 16, 4, 1, 64 },
-		{ SINGLE, 17, 2, 2, 128 }, { SINGLE, 63, 3, 1, 128 }, { SINGLE, 64, 4, 1, 128 },
-		{ SINGLE, 65, 6, 2, 64 },  { SINGLE, 200, 1, 1, 32 }, { PACKED, 0, 2, 2, 32 },
-		{ PACKED, 0, 3, 1, 64 },   { PACKED, 0, 4, 1, 128 },  { TRIE, 7, 2, 2, 128 },
-		{ TRIE, 63, 6, 2, 32 },    { TRIE, 65, 4, 1, 64 },    { CACHE, 0, 2, 2, 64 },
-		{ CACHE, 1, 6, 2, 32 },    { CACHE, 64, 4, 1, 128 },  { UNHELD, 65, 3, 1, 32 },
+	static const int64_t all[][6] = {
+		{ SINGLE, 1, 2, 2, 32 },       { SINGLE, 7, 3, 1, 32 },
+		{ SINGLE, 8, 4, 1, 32 },       { SINGLE, 9, 2, 2, 64 },
+		{ SINGLE, 15, 3, 1, 64 },      { SINGLE, 16, 4, 1, 64 },
+		{ SINGLE, 17, 2, 2, 128 },     { SINGLE, 63, 3, 1, 128 },
+		{ SINGLE, 64, 4, 1, 128 },     { SINGLE, 65, 6, 2, 64 },
+		{ SINGLE, 200, 1, 1, 32 },     { PACKED, 0, 2, 2, 32 },
+		{ PACKED, 0, 3, 1, 64 },       { PACKED, 0, 4, 1, 128 },
+		{ TRIE, 7, 2, 2, 128 },        { TRIE, 63, 6, 2, 32 },
+		{ TRIE, 65, 4, 1, 64 },        { CACHE, 0, 2, 2, 64 },
+		{ CACHE, 1, 6, 2, 32 },        { CACHE, 64, 4, 1, 128 },
+		{ UNHELD, 65, 3, 1, 32 },      { SINGLE, 200, 4, 1, 32, 1 },
+		{ SINGLE, 200, 2, 2, 64, 70 }, { SINGLE, 65, 6, 2, 32, 64 },
+		{ PACKED, 0, 4, 1, 64, 5 },    { TRIE, 65, 4, 1, 64, 67 },
+		{ CACHE, 1, 6, 2, 32, 1 },     { CACHE, 64, 4, 1, 128, 30 },
+		{ UNHELD, 65, 3, 1, 32, 9 },
 	};
 
 	if (i >= (int)(sizeof(all) / sizeof(*all)))
@@ -47,6 +55,7 @@ static struct attn_shape attn_send(struct rig *r, const struct layout *l)
 		.n_kv_heads = (int)r->s[3],
 		.head_size = (int)r->s[4],
 		.scale = 1 / sqrtf((float)r->s[4]),
+		.window = (int)r->s[5],
 		.n_segs = l->n_segs,
 		.n_ranges = l->n_ranges,
 		.max_q = l->max_q,

@@ -145,7 +145,7 @@ static void case_rmsnorm(struct rig *r)
 
 	r->bytes_moved = (double)(r->s[0] * r->s[1]) * (double)(4 + mat_elem(y.t));
 	RIG_CALL(r)
-	r->ops->rmsnorm(r->d, y, rstd, x, w, 1e-5f);
+	r->ops->rmsnorm(r->d, y, rstd, x, 1, w, 1e-5f);
 }
 
 static void case_rmsnorm_bwd(struct rig *r)
@@ -160,7 +160,49 @@ static void case_rmsnorm_bwd(struct rig *r)
 
 	r->bytes_moved = 16 * (double)(r->s[0] * r->s[1]);
 	RIG_CALL(r)
-	r->ops->rmsnorm_bwd(r->d, dx, dy, x, rstd, w);
+	r->ops->rmsnorm_bwd(r->d, dx, dy, x, 1, rstd, w);
+}
+
+/* rows, heads, head size */
+static bool shapes_heads(int i, int64_t *s)
+{
+	static const int64_t all[][3] = {
+		{ 1, 2, 32 },  { 7, 3, 64 },   { 9, 4, 128 }, { 17, 16, 128 },
+		{ 64, 8, 16 }, { 65, 5, 200 }, { 3, 1, 33 },
+	};
+
+	if (i >= (int)(sizeof(all) / sizeof(*all)))
+		return false;
+	memcpy(s, all[i], sizeof(all[i]));
+	return true;
+}
+
+/* In place: as q and k are normalised. */
+static void case_rmsnorm_heads(struct rig *r)
+{
+	int64_t rows = r->s[0], heads = r->s[1], size = r->s[2];
+	struct mat x = rig_inout(r, "x", DT_F32, rows, heads * size, 0);
+	float *w = rig_floats(r, "w", size, -2, 2);
+	float *rstd = rig_out_floats(r, "rstd", rows * heads, 0);
+
+	r->bytes_moved = 8 * (double)(rows * heads * size);
+	RIG_CALL(r)
+	r->ops->rmsnorm(r->d, x, rstd, x, (int)heads, w, 1e-5f);
+}
+
+static void case_rmsnorm_heads_bwd(struct rig *r)
+{
+	int64_t rows = r->s[0], heads = r->s[1], size = r->s[2];
+	struct mat x = rig_in(r, "x", DT_F32, rows, heads * size);
+	struct mat dy = rig_in(r, "dy", DT_F32, rows, heads * size);
+	struct mat dx =
+		rig_inout(r, "dx", DT_F32, rows, heads * size, 8.0 * r->amp * r->amp * r->amp);
+	float *w = rig_floats(r, "w", size, -2, 2);
+	float *rstd = rig_floats(r, "rstd", rows * heads, 0.1f, 2);
+
+	r->bytes_moved = 16 * (double)(rows * heads * size);
+	RIG_CALL(r)
+	r->ops->rmsnorm_bwd(r->d, dx, dy, x, (int)heads, rstd, w);
 }
 
 /* heads, head size; rows by turns */

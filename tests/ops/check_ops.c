@@ -45,6 +45,8 @@ static const struct op {
 	{ "gemm", case_gemm, shapes_gemm, BOTH, true, 64 },
 	{ "rmsnorm", case_rmsnorm, shapes_rows, BOTH, true, 64 },
 	{ "rmsnorm_bwd", case_rmsnorm_bwd, shapes_rows, F32, false, 16 },
+	{ "rmsnorm_heads", case_rmsnorm_heads, shapes_heads, F32, false, 16 },
+	{ "rmsnorm_heads_bwd", case_rmsnorm_heads_bwd, shapes_heads, F32, false, 16 },
 	{ "rope", case_rope, shapes_rope, F32, false, 64 },
 	{ "attn", case_attn, shapes_attn, BOTH, false, 4 },
 	{ "attn_bwd", case_attn_bwd, shapes_attn, BOTH, false, 4 },

@@ -42,6 +42,8 @@ static const struct tolerance tolerances[] = {
 	{ "gemm", 2e-7, 2e-6, 2e-6, "as linear" },
 	{ "rmsnorm", 2e-6, 0, 0, "fp32 sum of squares: all terms have one sign" },
 	{ "rmsnorm_bwd", 1e-6, 1e-6, 1e-6, "fp32 mean of g x, taken from g" },
+	{ "rmsnorm_heads", 2e-6, 0, 0, "as rmsnorm" },
+	{ "rmsnorm_heads_bwd", 1e-6, 1e-6, 1e-6, "as rmsnorm_bwd" },
 	{ "rope", 2e-7, 2e-7, 2e-7, "two products, one difference" },
 	{ "attn", 1e-6, 1e-6, 1e-6,
 	  "an error in a score (E terms) is a relative error of its weight; only o is rounded to "
