@@ -38,10 +38,10 @@ static int check_kind(const struct adapter *a, const struct gguf *g, struct err 
 	if (!gguf_get_str(g, "general.type", &s, &n) || n != 7 || memcmp(s, "adapter", 7) ||
 	    !gguf_get_str(g, "adapter.type", &s, &n) || n != 4 || memcmp(s, "lora", 4))
 		return err_set(err, "%s: is a GGUF file, but no LoRA adapter", a->path);
-	if (!gguf_get_str(g, "general.architecture", &s, &n) || n != strlen(a->arch->model_type) ||
-	    memcmp(s, a->arch->model_type, n))
+	if (!gguf_get_str(g, "general.architecture", &s, &n) ||
+	    n != strlen(arch_gguf_name(a->arch)) || memcmp(s, arch_gguf_name(a->arch), n))
 		return err_set(err, "%s: made for another model family than %s", a->path,
-			       a->arch->model_type);
+			       arch_gguf_name(a->arch));
 	return 0;
 }
 
@@ -65,7 +65,7 @@ int lora_gguf_read(struct adapter *a, struct err *err)
 		if (strstr(a->tensors.v[i].name, ".lora_A.") && a->tensors.v[i].dims[0] <= 65536)
 			a->r = (int)a->tensors.v[i].dims[0];
 	a->alpha = alpha != 0 ? alpha : a->r; /* no alpha: a scale of 1 */
-	a->permuted = !strcmp(a->arch->model_type, "llama");
+	a->permuted = arch_gguf_permutes(a->arch);
 	return rc;
 }
 

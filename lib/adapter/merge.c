@@ -40,6 +40,10 @@ static void list_entries(struct entries *e, const struct arch *a, enum dtype t)
 	for (int l = 0; l < a->n_layers; l++) {
 		entry(e, t, 0, a->hidden, weight, l, "input_layernorm");
 		entry(e, t, 0, a->hidden, weight, l, "post_attention_layernorm");
+		if (a->qk_norm) {
+			entry(e, t, 0, a->head_size, weight, l, "self_attn.q_norm");
+			entry(e, t, 0, a->head_size, weight, l, "self_attn.k_norm");
+		}
 		for (int m = 0; m < LORA_MODULES; m++) {
 			int out = lora_out(a, (enum lora_module)m);
 			bool biased = m <= LORA_V   ? a->qkv_bias

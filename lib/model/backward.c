@@ -97,6 +97,35 @@ static void feed_forward_bwd(struct pass *p, const struct batch *b, struct lora 
 		op->rmsnorm_bwd(dev, dx, dh, y->x_mid, 1, y->rstd_ffn, w->ffn_norm);
 }
 
+/* dqkv/F, the gradient of what attention read, becomes the gradient of the product, in `to`/A. */
+static void unplace(struct pass *p, int layer, const struct layer_view *y, struct mat dqkv,
+		    struct mat to)
+{
+	const struct model *m = p->m;
+	const struct ops *op = m->dev->ops;
+	const struct arch *a = &m->arch;
+	const struct layer *w = &m->layers[layer];
+	int64_t q = y->q.cols, k = y->k.cols, t = dqkv.rows;
+	struct mat dq = mat_cols(dqkv, 0, q), dk = mat_cols(dqkv, q, k);
+	struct mat x = mat_view(p->qk_wide, DT_F32, t, q + k),
+		   dx = mat_view(p->dqk, DT_F32, t, q + k);
+
+	op->rope(m->dev, dq, a->n_heads, p->pos, m->cos_table, m->sin_table, true);
+	op->rope(m->dev, dk, a->n_kv_heads, p->pos, m->cos_table, m->sin_table, true);
+	if (!a->qk_norm) {
+		op->cast(m->dev, to, dqkv);
+		return;
+	}
+	op->cast(m->dev, x, y->qk);
+	op->zero(m->dev, dx.p, (size_t)(t * (q + k)) * sizeof(float));
+	op->rmsnorm_bwd(m->dev, mat_cols(dx, 0, q), dq, mat_cols(x, 0, q), a->n_heads, y->rstd_q,
+			w->q_norm);
+	op->rmsnorm_bwd(m->dev, mat_cols(dx, q, k), dk, mat_cols(x, q, k), a->n_kv_heads, y->rstd_k,
+			w->k_norm);
+	op->cast(m->dev, mat_cols(to, 0, q + k), dx);
+	op->cast(m->dev, mat_cols(to, q + k, k), mat_cols(dqkv, q + k, k));
+}
+
 /* dx (the gradient of x_mid) becomes the gradient of x. */
 static void attention_bwd(struct pass *p, const struct batch *b, struct lora *lora, int layer,
 			  const struct layer_view *y, bool stop)
@@ -123,12 +152,10 @@ static void attention_bwd(struct pass *p, const struct batch *b, struct lora *lo
 	}
 	group_bwd(p, lora, layer, GROUP_O, w->o, wide, dy, y->o, y->u);
 	op->cast(dev, dout, wide);
+	p->shape.window = arch_window(a, layer);
 	op->attn_bwd(dev, mat_cols(dqkv, 0, q), mat_cols(dqkv, q, kv), mat_cols(dqkv, q + kv, kv),
 		     dout, y->o, y->q, y->k, y->v, y->lse, &p->shape);
-	op->rope(dev, mat_cols(dqkv, 0, q), a->n_heads, p->pos, m->cos_table, m->sin_table, true);
-	op->rope(dev, mat_cols(dqkv, q, kv), a->n_kv_heads, p->pos, m->cos_table, m->sin_table,
-		 true);
-	op->cast(dev, dqkv_act, dqkv);
+	unplace(p, layer, y, dqkv, dqkv_act);
 	op->rmsnorm(dev, h, y->rstd_attn, y->x, 1, w->attn_norm, a->rms_eps);
 	group_bwd(p, lora, layer, GROUP_QKV, w->qkv, stop ? none : dh, dqkv_act, h, y->u);
 	if (!stop)

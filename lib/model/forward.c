@@ -12,7 +12,7 @@ struct layer_view layer_view(const struct pass *p, int layer, int n_tokens, cons
 	size_t kept = p->o.train && !p->o.recompute ? (size_t)layer : 0;
 	size_t input = p->o.train ? (size_t)layer : 0;
 	int q = a->n_heads * a->head_size, kv = a->n_kv_heads * a->head_size, d = a->hidden;
-	struct layer_view y;
+	struct layer_view y = { 0 };
 
 	y.x = mat_view(p->x + input * t * (size_t)d, DT_F32, n_tokens, d);
 	y.x_next = p->o.train ? mat_view(p->x + (input + 1) * t * (size_t)d, DT_F32, n_tokens, d)
@@ -20,6 +20,13 @@ struct layer_view layer_view(const struct pass *p, int layer, int n_tokens, cons
 	y.x_mid = mat_view(p->x_mid + kept * t * (size_t)d, DT_F32, n_tokens, d);
 	y.rstd_attn = p->rstd_attn + kept * t;
 	y.rstd_ffn = p->rstd_ffn + kept * t;
+	if (a->qk_norm) {
+		y.rstd_q = p->rstd_qk + kept * t * (size_t)(a->n_heads + a->n_kv_heads);
+		y.rstd_k = y.rstd_q + t * (size_t)a->n_heads;
+	}
+	if (a->qk_norm && p->o.train)
+		y.qk = mat_view((char *)p->qk + kept * t * (size_t)(q + kv) * e, act, n_tokens,
+				q + kv);
 	y.lse = p->lse + kept * t * (size_t)a->n_heads;
 	y.qkv = mat_view((char *)p->qkv + kept * t * (size_t)(q + 2 * kv) * e, act, n_tokens,
 			 q + 2 * kv);
@@ -100,6 +107,26 @@ static void cache_store(const struct pass *p, const struct batch *b, const struc
 	}
 }
 
+/* In place on q (T, H E)/F and k (T, K E)/F: their norms, where the model has any, and the
+ * rotation. */
+static void place(const struct pass *p, int layer, const struct layer_view *y, struct mat wide)
+{
+	const struct model *m = p->m;
+	const struct ops *op = m->dev->ops;
+	const struct arch *a = &m->arch;
+	const struct layer *w = &m->layers[layer];
+	struct mat q = mat_cols(wide, 0, y->q.cols), k = mat_cols(wide, y->q.cols, y->k.cols);
+
+	if (a->qk_norm) {
+		if (p->o.train)
+			op->cast(m->dev, y->qk, mat_cols(wide, 0, y->qk.cols));
+		op->rmsnorm(m->dev, q, y->rstd_q, q, a->n_heads, w->q_norm, a->rms_eps);
+		op->rmsnorm(m->dev, k, y->rstd_k, k, a->n_kv_heads, w->k_norm, a->rms_eps);
+	}
+	op->rope(m->dev, q, a->n_heads, p->pos, m->cos_table, m->sin_table, false);
+	op->rope(m->dev, k, a->n_kv_heads, p->pos, m->cos_table, m->sin_table, false);
+}
+
 static void attention(struct pass *p, const struct batch *b, const struct lora *lora,
 		      const struct kv *kv, int layer, const struct layer_view *y)
 {
@@ -110,17 +137,15 @@ static void attention(struct pass *p, const struct batch *b, const struct lora *
 	const struct layer *w = &m->layers[layer];
 	struct mat h = mat_view(p->h, m->act, b->n_tokens, a->hidden);
 	struct mat wide = mat_view(p->wide, DT_F32, b->n_tokens, layer_qkv(a));
-	int q = (int)y->q.cols, kvw = (int)y->k.cols;
 
 	op->rmsnorm(dev, h, y->rstd_attn, y->x, 1, w->attn_norm, a->rms_eps);
 	op->linear(dev, wide, h, w->qkv, w->qkv_bias, false);
 	lora_add(p, lora, layer, GROUP_QKV, wide, h, y->u);
-	op->rope(dev, mat_cols(wide, 0, q), a->n_heads, p->pos, m->cos_table, m->sin_table, false);
-	op->rope(dev, mat_cols(wide, q, kvw), a->n_kv_heads, p->pos, m->cos_table, m->sin_table,
-		 false);
+	place(p, layer, y, wide);
 	op->cast(dev, y->qkv, wide);
 	if (kv)
 		cache_store(p, b, kv, layer, y->k, y->v);
+	p->shape.window = arch_window(a, layer);
 	op->attn(dev, y->o, y->lse, y->q, kv ? kv->k[layer] : y->k, kv ? kv->v[layer] : y->v,
 		 &p->shape);
 	op->copy(dev, y->x_mid.p, y->x.p, (size_t)(y->x.rows * y->x.cols) * sizeof(float));

@@ -14,6 +14,12 @@ static inline int layer_qkv(const struct arch *a)
 	return (a->n_heads + 2 * a->n_kv_heads) * a->head_size;
 }
 
+/* Columns of q and k. */
+static inline int layer_qk(const struct arch *a)
+{
+	return (a->n_heads + a->n_kv_heads) * a->head_size;
+}
+
 /* Loss rows whose logits exist at a time. */
 static inline int head_chunk(int rows)
 {
@@ -24,6 +30,8 @@ static inline int head_chunk(int rows)
 struct layer_view {
 	struct mat x, x_mid, x_next; /* (T, D)/F */
 	float *rstd_attn, *rstd_ffn, *lse;
+	float *rstd_q, *rstd_k; /* (T, H), (T, K); with qk_norm */
+	struct mat qk; /* (T, (H + K) E)/A: q and k before their norm; kept when training */
 	struct mat qkv, q, k, v; /* qkv and its parts, /A, after RoPE */
 	struct mat o; /* (T, H E)/A */
 	struct mat gate_up, gate, up; /* (T, 2F)/A and its halves */

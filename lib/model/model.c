@@ -122,6 +122,29 @@ static float *biases(struct loader *l, int layer, const char *const *parts, cons
 	return v;
 }
 
+static float *norm(struct loader *l, int layer, const char *part, int n)
+{
+	char name[160];
+
+	snprintf(name, sizeof(name), "model.layers.%d.%s.weight", layer, part);
+	return vector(l, name, n);
+}
+
+static int load_norms(struct loader *l, int i)
+{
+	const struct arch *a = &l->m->arch;
+	struct layer *y = &l->m->layers[i];
+
+	if (!(y->attn_norm = norm(l, i, "input_layernorm", a->hidden)) ||
+	    !(y->ffn_norm = norm(l, i, "post_attention_layernorm", a->hidden)))
+		return -1;
+	if (!a->qk_norm)
+		return 0;
+	y->q_norm = norm(l, i, "self_attn.q_norm", a->head_size);
+	y->k_norm = y->q_norm ? norm(l, i, "self_attn.k_norm", a->head_size) : NULL;
+	return y->k_norm ? 0 : -1;
+}
+
 static int load_layer(struct loader *l, int i, unsigned use)
 {
 	static const char *const qkv[] = { "self_attn.q_proj", "self_attn.k_proj",
@@ -131,15 +154,9 @@ static int load_layer(struct loader *l, int i, unsigned use)
 	const struct arch *a = &l->m->arch;
 	struct layer *y = &l->m->layers[i];
 	int q = a->n_heads * a->head_size, kv = a->n_kv_heads * a->head_size;
-	char name[160];
 
-	snprintf(name, sizeof(name), "model.layers.%d.input_layernorm.weight", i);
-	if (!(y->attn_norm = vector(l, name, a->hidden)))
-		return -1;
-	snprintf(name, sizeof(name), "model.layers.%d.post_attention_layernorm.weight", i);
-	if (!(y->ffn_norm = vector(l, name, a->hidden)))
-		return -1;
-	if (!(y->qkv = stack(l, i, qkv, (int[]){ q, kv, kv }, 3, a->hidden, use)) ||
+	if (load_norms(l, i) < 0 ||
+	    !(y->qkv = stack(l, i, qkv, (int[]){ q, kv, kv }, 3, a->hidden, use)) ||
 	    !(y->o = stack(l, i, o, &a->hidden, 1, q, use)) ||
 	    !(y->gate_up = stack(l, i, gate_up, (int[]){ a->ffn, a->ffn }, 2, a->hidden, use)) ||
 	    !(y->down = stack(l, i, down, &a->hidden, 1, a->ffn, use)))
@@ -183,28 +200,28 @@ out:
 	return rc;
 }
 
-/* cos and sin of pos * theta^(-2j/E), angles taken in fp32 as transformers does. */
+/* cos and sin of every position's angles, taken in fp32 as transformers does. */
 static int rope_tables(struct model *m, struct err *err)
 {
 	struct dev *d = m->dev;
-	int half = m->arch.head_size / 2;
+	const struct arch *a = &m->arch;
+	int half = a->head_size / 2;
 	size_t n = (size_t)m->n_positions * (size_t)half;
 	float *c = mem_try(n, sizeof(*c)), *s = mem_try(n, sizeof(*s));
+	float freq[ROPE_MAX_HEAD / 2], factor;
 	int rc = -1;
 
+	factor = rope_frequencies(&a->rope, a->head_size, a->max_positions, m->n_positions, freq);
 	m->cos_table = d->ops->alloc(d, n * sizeof(float), err);
 	m->sin_table = m->cos_table ? d->ops->alloc(d, n * sizeof(float), err) : NULL;
 	if (!c || !s) {
 		err_set(err, "out of memory: rotary tables of %d positions", m->n_positions);
 	} else if (m->sin_table) {
-		for (int j = 0; j < half; j++) {
-			float freq =
-				(float)(1 / pow(m->arch.rope_theta, 2.0 * j / m->arch.head_size));
+		for (size_t i = 0; i < n; i++) {
+			float angle = (float)(i / (size_t)half) * freq[i % (size_t)half];
 
-			for (int p = 0; p < m->n_positions; p++) {
-				c[p * half + j] = (float)cos((double)((float)p * freq));
-				s[p * half + j] = (float)sin((double)((float)p * freq));
-			}
+			c[i] = (float)cos((double)angle) * factor;
+			s[i] = (float)sin((double)angle) * factor;
 		}
 		d->ops->upload(d, m->cos_table, c, n * sizeof(float));
 		d->ops->upload(d, m->sin_table, s, n * sizeof(float));
@@ -213,6 +230,18 @@ static int rope_tables(struct model *m, struct err *err)
 	mem_free(c);
 	mem_free(s);
 	return rc;
+}
+
+/* Those asked for, as far as there are so many. Dynamic scaling changes what stands before the
+ * positions it adds, so that these have to be asked for. */
+static int positions(const struct arch *a, int asked)
+{
+	int all = rope_context(&a->rope, a->max_positions);
+
+	if (!asked)
+		asked = a->rope.type == ROPE_DYNAMIC && a->max_positions < 8192 ? a->max_positions
+										: 8192;
+	return asked < all ? asked : all;
 }
 
 int model_open(struct model *m, struct dev *dev, const struct source *src,
@@ -226,11 +255,7 @@ int model_open(struct model *m, struct dev *dev, const struct source *src,
 	m->dev = dev;
 	m->arch = src->arch;
 	m->act = o->act != DT_COUNT ? o->act : src->arch.dtype == DT_F32 ? DT_F32 : DT_BF16;
-	m->n_positions = o->n_positions ? o->n_positions : m->arch.max_positions;
-	if (!o->n_positions && m->n_positions > 8192)
-		m->n_positions = 8192;
-	if (m->n_positions > m->arch.max_positions)
-		m->n_positions = m->arch.max_positions;
+	m->n_positions = positions(&m->arch, o->n_positions);
 	m->layers = mem_new((size_t)m->arch.n_layers, sizeof(*m->layers));
 	rc = load_ends(&l, use);
 	for (int i = 0; rc == 0 && i < m->arch.n_layers; i++)
@@ -252,8 +277,8 @@ void model_close(struct model *m)
 		return;
 	for (int i = 0; i < m->arch.n_layers; i++) {
 		struct layer *y = &m->layers[i];
-		float *vectors[] = { y->attn_norm, y->ffn_norm,     y->qkv_bias,
-				     y->o_bias,    y->gate_up_bias, y->down_bias };
+		float *vectors[] = { y->attn_norm, y->ffn_norm, y->q_norm,       y->k_norm,
+				     y->qkv_bias,  y->o_bias,   y->gate_up_bias, y->down_bias };
 
 		for (size_t v = 0; v < sizeof(vectors) / sizeof(*vectors); v++)
 			d->ops->free(d, vectors[v]);

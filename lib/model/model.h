@@ -2,7 +2,7 @@
 /*
  * A frozen model on a device: the map of its weights. One transformer with switches:
  * x = E[id]; per layer: x += Wo attn(rope(Wqkv norm(x))); x += Wdown swiglu(Wgate_up norm(x));
- * logits = Whead norm(x).
+ * logits = Whead norm(x). With qk_norm every head's q and k pass a norm of their own before rope.
  */
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
@@ -13,6 +13,7 @@
 
 struct layer {
 	float *attn_norm, *ffn_norm; /* (D) */
+	float *q_norm, *k_norm; /* (E); NULL: none */
 	struct weight *qkv; /* ((H + 2K) E, D): q, k, v one below the other */
 	struct weight *o; /* (D, H E) */
 	struct weight *gate_up; /* (2F, D) */
@@ -28,7 +29,7 @@ struct model {
 	struct weight *head; /* (V, D) */
 	float *norm; /* (D) */
 	struct layer *layers;
-	float *cos_table, *sin_table; /* (n_positions, E/2) */
+	float *cos_table, *sin_table; /* (n_positions, E/2), with yarn's factor */
 	int n_positions;
 };
 
@@ -41,7 +42,7 @@ struct weight_hook {
 struct model_options {
 	enum dtype act; /* DT_COUNT: what suits the checkpoint and the device */
 	bool train; /* prepare weights for the backward pass too */
-	int n_positions; /* positions that will be used; 0: max_positions, at most 8192 */
+	int n_positions; /* positions that will be used; 0: all there are, at most 8192 */
 	const struct weight_hook *hook; /* NULL: none */
 };
 

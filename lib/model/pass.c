@@ -42,6 +42,11 @@ static void plan_activations(struct pass *p)
 	add(p, "activations.rstd_attn", &p->rstd_attn, layers * t, 4);
 	add(p, "activations.rstd_ffn", &p->rstd_ffn, layers * t, 4);
 	add(p, "activations.qkv", &p->qkv, layers * t * (size_t)layer_qkv(a), e);
+	if (a->qk_norm && p->o.train)
+		add(p, "activations.qk", &p->qk, layers * t * (size_t)layer_qk(a), e);
+	if (a->qk_norm)
+		add(p, "activations.rstd_qk", &p->rstd_qk,
+		    layers * t * (size_t)(a->n_heads + a->n_kv_heads), 4);
 	add(p, "activations.attention", &p->o_attn, layers * t * q, e);
 	add(p, "activations.lse", &p->lse, layers * t * (size_t)a->n_heads, 4);
 	add(p, "activations.gate_up", &p->gate_up, layers * t * 2 * (size_t)a->ffn, e);
@@ -77,6 +82,10 @@ static void plan_scratch(struct pass *p)
 	add(p, "gradients.y", &p->dy, t * max_of(d, q), e);
 	add(p, "gradients.wide", &p->dwide, t * max_of(2 * f, n_qkv), e);
 	add(p, "gradients.attention", &p->dattn, t * max_of(q, d), e);
+	if (a->qk_norm) {
+		add(p, "gradients.qk", &p->dqk, t * (size_t)layer_qk(a), 4);
+		add(p, "scratch.qk", &p->qk_wide, t * (size_t)layer_qk(a), 4);
+	}
 	add(p, "gradients.lora", &p->du, t * (size_t)p->o.lora_rows, e);
 }
 

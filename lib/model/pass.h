@@ -52,14 +52,14 @@ struct pass {
 	struct attn_range *ranges;
 	struct attn_shape shape;
 	/* per layer when training (stride: one layer), shared otherwise; see forward.c */
-	float *x, *x_mid, *rstd_attn, *rstd_ffn, *lse;
-	void *qkv, *o_attn, *gate_up, *u;
+	float *x, *x_mid, *rstd_attn, *rstd_ffn, *rstd_qk, *lse;
+	void *qkv, *qk, *o_attn, *gate_up, *u;
 	/* scratch */
 	void *h, *act_ffn; /* norm output (T, D), swiglu output (T, F) */
 	float *wide; /* (T, max(N_qkv, 2F, D, F, H E)) */
 	float *rstd_head, *x_rows, *logits, *logp, *coef;
 	void *h_rows, *dlogits, *dropped;
-	float *dx, *dh_rows, *dx_rows;
+	float *dx, *dh_rows, *dx_rows, *qk_wide, *dqk;
 	void *dy, *dwide, *dattn, *du;
 	uint64_t dropout_seed; /* 0: no dropout (evaluation) */
 };

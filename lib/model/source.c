@@ -59,6 +59,8 @@ static bool gguf_name(const char *name, char *out, size_t n)
 		{ "lm_head.", "output." },
 		{ "input_layernorm.", "attn_norm." },
 		{ "post_attention_layernorm.", "ffn_norm." },
+		{ "self_attn.q_norm.", "attn_q_norm." },
+		{ "self_attn.k_norm.", "attn_k_norm." },
 		{ "self_attn.q_proj.", "attn_q." },
 		{ "self_attn.k_proj.", "attn_k." },
 		{ "self_attn.v_proj.", "attn_v." },
@@ -134,7 +136,7 @@ int source_get(const struct source *s, const char *name, int64_t rows, int64_t c
 			       s->path, t->name, (long long)r, (long long)c, (long long)rows,
 			       (long long)cols);
 	*out = (struct source_tensor){ t->type, rows, cols, t->data, NULL };
-	if (s->is_gguf && !strcmp(s->arch.model_type, "llama")) {
+	if (s->is_gguf && arch_gguf_permutes(&s->arch)) {
 		if (strstr(name, "q_proj"))
 			return unpermute(out, s->arch.n_heads, err);
 		if (strstr(name, "k_proj"))

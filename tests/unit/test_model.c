@@ -104,18 +104,33 @@ static void test_model(const char *device, const char *path, const char *expecte
 	json_decref(cases);
 }
 
+/* bf16 keeps 8 bits of every factor: about 1 % of a logit's size here. */
+static const struct {
+	const char *path, *expected;
+	enum dtype act;
+} tiny[] = {
+	{ "hf_tiny/llama", "hf_tiny/llama/expected.json", DT_F32 },
+	{ "hf_tiny/qwen2", "hf_tiny/qwen2/expected.json", DT_F32 },
+	{ "hf_tiny/qwen3", "hf_tiny/qwen3/expected.json", DT_F32 },
+	{ "hf_tiny/qwen3_hd32", "hf_tiny/qwen3_hd32/expected.json", DT_F32 },
+	{ "hf_tiny/qwen3_sharded_bf16", "hf_tiny/qwen3_sharded_bf16/expected.json", DT_F32 },
+	{ "gguf/llama.gguf", "hf_tiny/llama/expected.json", DT_F32 },
+	{ "gguf/qwen2.gguf", "hf_tiny/qwen2/expected.json", DT_F32 },
+	{ "gguf/qwen3.gguf", "hf_tiny/qwen3/expected.json", DT_F32 },
+	{ "gguf/qwen3_hd32.gguf", "hf_tiny/qwen3_hd32/expected.json", DT_F32 },
+	{ "hf_tiny/llama", "hf_tiny/llama/expected.json", DT_BF16 },
+	{ "hf_tiny/qwen2", "hf_tiny/qwen2/expected.json", DT_BF16 },
+	{ "hf_tiny/qwen3_hd32", "hf_tiny/qwen3_hd32/expected.json", DT_BF16 },
+};
+
 int main(void)
 {
 	const char *const *names = ops_names();
 
 	for (; *names; names++) {
-		test_model(*names, "hf_tiny/llama", "hf_tiny/llama/expected.json", DT_F32, 1e-4);
-		test_model(*names, "hf_tiny/qwen2", "hf_tiny/qwen2/expected.json", DT_F32, 1e-4);
-		test_model(*names, "gguf/llama.gguf", "hf_tiny/llama/expected.json", DT_F32, 1e-4);
-		test_model(*names, "gguf/qwen2.gguf", "hf_tiny/qwen2/expected.json", DT_F32, 1e-4);
-		/* bf16 keeps 8 bits of every factor: about 1 % of a logit's size here. */
-		test_model(*names, "hf_tiny/llama", "hf_tiny/llama/expected.json", DT_BF16, 2e-2);
-		test_model(*names, "hf_tiny/qwen2", "hf_tiny/qwen2/expected.json", DT_BF16, 2e-2);
+		for (size_t i = 0; i < sizeof(tiny) / sizeof(*tiny); i++)
+			test_model(*names, tiny[i].path, tiny[i].expected, tiny[i].act,
+				   tiny[i].act == DT_F32 ? 1e-4 : 2e-2);
 	}
 	return tap_done();
 }
