@@ -192,12 +192,14 @@ static void run_steps(struct trainer *t, const json_t *steps, const struct bound
 	}
 }
 
-/* The settings the golden runs were made with; dropout: one more override. */
+/* The settings the golden runs were made with; dropout: one more override; without an adapter a new
+ * one. */
 static void load_config(struct config *c, const char *adapter, const char *model, bool dpo,
 			bool use_bf16, const char *dropout)
 {
-	char *own[] = { mem_printf("model_name_or_path=%s", golden(model)),
-			mem_printf("adapter_name_or_path=%s", adapter) };
+	char *own[] = { mem_printf("model_name_or_path=%s", model),
+			adapter ? mem_printf("adapter_name_or_path=%s", adapter)
+				: mem_printf("lora_rank=4") };
 	const char *const overrides[] = { own[0],
 					  own[1],
 					  dpo ? "stage=dpo" : "stage=sft",
@@ -241,7 +243,7 @@ static void test_golden(const char *device, const char *which, const char *model
 	snprintf(file, sizeof(file), "train/%s/init_adapter.safetensors", which);
 	check(mkdtemp(dir) != NULL, "%s: scratch folder", name);
 	make_adapter(dir, file);
-	load_config(&c, dir, model, dpo, b == &bf16, "lora_dropout=0");
+	load_config(&c, dir, golden(model), dpo, b == &bf16, "lora_dropout=0");
 	shard_from_golden(&shard, root, dpo);
 	if (trainer_open(&t, &c, dpo ? &objective_dpo : &objective_sft, &shard, &to, &err) < 0) {
 		check(false, "%s: %s", name, err.msg);
@@ -269,11 +271,42 @@ static void test_golden(const char *device, const char *which, const char *model
 	json_decref(root);
 }
 
+/* A folder at dir: the golden model with other settings in its config.json. */
+static void make_variant(const char *dir, const char *model, const char *settings)
+{
+	char from[256], to[256], *weights;
+	json_error_t je;
+	json_t *config, *more = json_loads(settings, 0, &je);
+
+	snprintf(from, sizeof(from), "%s/config.json", golden(model));
+	config = json_load_file(from, 0, &je);
+	json_object_update(config, more);
+	snprintf(to, sizeof(to), "%s/config.json", dir);
+	json_dump_file(config, to, 0);
+	snprintf(from, sizeof(from), "%s/model.safetensors", golden(model));
+	snprintf(to, sizeof(to), "%s/model.safetensors", dir);
+	weights = realpath(from, NULL);
+	check(weights && symlink(weights, to) == 0, "a variant of %s", model);
+	free(weights);
+	json_decref(config);
+	json_decref(more);
+}
+
+/* Parameters of which none is 0, so that every path carries a gradient. */
+static void fill_lora(struct lora *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		l->p[i] = 0.05f * sinf((float)(i % 1009) * 1.7f); /* host back ends: it is ours */
+	lora_refresh(l);
+}
+
 /*
- * LoRA dropout through the whole model: the gradient along a direction against the loss a little to
- * both sides of the parameters. The masks are functions of seed and step, so they stay.
+ * The backward pass through the whole model: the gradient along a direction against the loss a
+ * little to both sides of the parameters. The masks of dropout are functions of seed and step, so
+ * they stay.
  */
-static void test_dropout(const char *device)
+static void test_slope(const char *device, const char *what, const char *model,
+		       const char *settings, const char *dropout)
 {
 	char dir[] = "/tmp/anekdot-test-XXXXXX";
 	json_error_t je;
@@ -286,18 +319,19 @@ static void test_dropout(const char *device)
 	double slope = 0, loss[2], eps = 1e-2, norm = 0;
 	float *p, *g;
 
-	check(mkdtemp(dir) != NULL, "dropout on %s: scratch folder", device);
-	make_adapter(dir, "train/qwen2_dpo/init_adapter.safetensors"); /* its B is not 0 */
-	load_config(&c, dir, "hf_tiny/qwen2", false, false, "lora_dropout=0.4");
+	check(mkdtemp(dir) != NULL, "%s on %s: scratch folder", what, device);
+	make_variant(dir, model, settings);
+	load_config(&c, NULL, dir, false, false, dropout);
 	shard_from_golden(&shard, root, false);
-	if (trainer_open(&t, &c, &objective_sft, &shard, &to, &err) < 0 ||
-	    trainer_gradients(&t, &m, &err) < 0) {
-		check(false, "dropout on %s: %s", device, err.msg);
+	if (trainer_open(&t, &c, &objective_sft, &shard, &to, &err) < 0) {
+		check(false, "%s on %s: %s", what, device, err.msg);
 		return;
 	}
+	fill_lora(&t.lora);
+	check(trainer_gradients(&t, &m, &err) == 0, "%s on %s: gradients", what, device);
 	p = mem_new(t.lora.n, sizeof(*p));
 	g = mem_new(t.lora.n, sizeof(*g));
-	memcpy(p, t.lora.p, t.lora.n * sizeof(*p)); /* host back ends: device memory is ours */
+	memcpy(p, t.lora.p, t.lora.n * sizeof(*p));
 	memcpy(g, t.lora.grad, t.lora.n * sizeof(*g));
 	for (size_t i = 0; i < t.lora.n; i++)
 		norm += (double)g[i] * g[i];
@@ -313,9 +347,10 @@ static void test_dropout(const char *device)
 	}
 	for (size_t i = 0; i < t.lora.n; i++)
 		slope += (double)g[i] * (g[i] / norm + (i % 3 ? 0.01 : -0.02));
+	check(norm > 1e-3, "%s on %s: there is a gradient", what, device);
 	check_near((loss[1] - loss[0]) / (2 * eps), slope, 2e-3,
-		   "dropout: gradient as finite differences have it");
-	note("%s: %.6g by differences, %.6g by the backward pass", device,
+		   "gradient as finite differences have it");
+	note("%s on %s: %.6g by differences, %.6g by the backward pass", what, device,
 	     (loss[1] - loss[0]) / (2 * eps), slope);
 	dir_remove(dir);
 	mem_free(p);
@@ -327,6 +362,21 @@ static void test_dropout(const char *device)
 	json_decref(root);
 }
 
+/* What the golden runs do not have. */
+static const struct {
+	const char *what, *model, *settings, *dropout;
+} slopes[] = {
+	{ "dropout", "hf_tiny/qwen2", "{}", "lora_dropout=0.4" },
+	{ "q and k norms", "hf_tiny/qwen3_hd32", "{}", "lora_dropout=0" },
+	{ "a window in one layer", "hf_tiny/qwen2",
+	  "{\"use_sliding_window\": true, \"sliding_window\": 5, \"max_window_layers\": 1}",
+	  "lora_dropout=0" },
+	{ "yarn", "hf_tiny/llama",
+	  "{\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 8,"
+	  " \"original_max_position_embeddings\": 16}}",
+	  "lora_dropout=0" },
+};
+
 int main(void)
 {
 	for (const char *const *d = ops_names(); *d; d++) {
@@ -335,7 +385,9 @@ int main(void)
 		test_golden(*d, "qwen2_dpo", "hf_tiny/qwen2", &fp32);
 		test_golden(*d, "qwen2_sft", "hf_tiny/qwen2", &bf16);
 		test_golden(*d, "qwen2_dpo", "hf_tiny/qwen2", &bf16);
-		test_dropout(*d);
+		for (size_t i = 0; i < sizeof(slopes) / sizeof(*slopes); i++)
+			test_slope(*d, slopes[i].what, slopes[i].model, slopes[i].settings,
+				   slopes[i].dropout);
 	}
 	return tap_done();
 }
