@@ -6,6 +6,8 @@
  */
 #include "token/vocab.h"
 
+#include "base/utf8.h"
+
 #include <string.h>
 
 #define SHORT 96
@@ -15,6 +17,40 @@ struct bpe_symbol {
 	uint32_t prev, next; /* TOKEN_NONE: none */
 };
 
+/* One symbol a character into ids, or one a byte where the character has no token and its bytes
+ * have; else it vanishes, or becomes the unknown token. */
+static size_t char_symbols(const struct token *t, const char *s, size_t n, uint32_t *ids,
+			   size_t stride)
+{
+	const char *end = s + n, *next = s;
+	size_t k = 0;
+	bool pending = false;
+
+	for (; s < end; s = next) {
+		uint32_t id;
+		bool bytes = t->byte_fallback;
+
+		utf8_next(&next);
+		id = token_find_bytes(t, s, (size_t)(next - s), false);
+		for (const char *p = s; id == TOKEN_NONE && bytes && p < next; p++)
+			bytes = t->byte_id[(unsigned char)*p] != TOKEN_NONE;
+		if (pending && ((id == TOKEN_NONE && bytes) || id != TOKEN_NONE || !t->fuse_unk)) {
+			ids[stride * k++] = t->unk;
+			pending = false;
+		}
+		if (id != TOKEN_NONE)
+			ids[stride * k++] = id;
+		else if (!bytes)
+			pending = t->unk != TOKEN_NONE;
+		else
+			for (const char *p = s; p < next; p++)
+				ids[stride * k++] = t->byte_id[(unsigned char)*p];
+	}
+	if (pending)
+		ids[stride * k++] = t->unk;
+	return k;
+}
+
 /* One symbol a byte into ids; bytes without a token vanish, or become the unknown token. */
 static size_t symbols(const struct token *t, const unsigned char *s, size_t n, uint32_t *ids,
 		      size_t stride)
@@ -22,6 +58,8 @@ static size_t symbols(const struct token *t, const unsigned char *s, size_t n, u
 	size_t k = 0;
 	bool pending = false;
 
+	if (t->chars)
+		return char_symbols(t, (const char *)s, n, ids, stride);
 	for (size_t i = 0; i < n; i++) {
 		uint32_t id = t->byte_id[s[i]];
 		bool known = id != TOKEN_NONE;
@@ -44,7 +82,8 @@ static size_t symbols(const struct token *t, const unsigned char *s, size_t n, u
 static void first_ranks(const struct token *t, const unsigned char *s, size_t n,
 			const uint32_t *ids, size_t len, uint32_t *rank)
 {
-	if (len == n && t->unk == TOKEN_NONE) { /* each symbol is the token of its byte */
+	if (len == n && t->unk == TOKEN_NONE &&
+	    !t->chars) { /* each symbol is the token of its byte */
 		for (size_t i = 0; i + 1 < len; i++)
 			rank[i] = t->byte_ranks[s[i] << 8 | s[i + 1]];
 		return;

@@ -24,10 +24,50 @@ static void add_lossy(struct buf *out, const char *s, size_t n)
 	}
 }
 
+/* A run of byte tokens: its text, or U+FFFD for each when it is none. */
+static void end_run(struct buf *run, struct buf *out)
+{
+	if (utf8_valid(run->p, run->n) == run->n)
+		buf_add(out, run->p, run->n);
+	else
+		for (size_t i = 0; i < run->n; i++)
+			buf_str(out, "\xEF\xBF\xBD");
+	buf_reset(run);
+}
+
+/* SentencePiece's BPE, as the decoder Replace, ByteFallback, Fuse, Strip has it. */
+static void decode_chars(const struct token *t, const uint32_t *v, size_t n, bool skip_special,
+			 struct buf *out)
+{
+	struct buf text = { 0 }, run = { 0 };
+	bool drop;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t len;
+		const char *s = token_bytes(t, v[i], &len);
+
+		if (!s || (skip_special && token_is_special(t, v[i])))
+			continue;
+		if (!(t->v[v[i]].flags & ENTRY_BYTE))
+			end_run(&run, &text);
+		buf_add(t->v[v[i]].flags & ENTRY_BYTE ? &run : &text, s, len);
+	}
+	end_run(&run, &text);
+	drop = t->drop_space && text.n && text.p[0] == ' ';
+	buf_add(out, text.p + drop, text.n - drop);
+	buf_free(&text);
+	buf_free(&run);
+}
+
 void token_decode(const struct token *t, const uint32_t *v, size_t n, bool skip_special,
 		  struct buf *out)
 {
 	struct buf bytes = { 0 };
+
+	if (t->chars) {
+		decode_chars(t, v, n, skip_special, out);
+		return;
+	}
 
 	for (size_t i = 0; i < n; i++) {
 		size_t len;
@@ -66,6 +106,11 @@ int64_t token_id(const struct token *t, const char *text)
 		return -1;
 	id = token_find_key(t, text, n);
 	return id == TOKEN_NONE ? -1 : (int64_t)id;
+}
+
+bool token_drops_space(const struct token *t)
+{
+	return t->drop_space;
 }
 
 uint32_t token_count(const struct token *t)

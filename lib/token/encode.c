@@ -14,6 +14,7 @@
 struct encoder {
 	const struct token *t;
 	bool special;
+	const char *text, *begin; /* of the text; of the first piece, normalised; NULL in others */
 	struct bpe bpe;
 	struct buf nfc, prefixed;
 };
@@ -93,17 +94,22 @@ static void split_added(struct encoder *e, const struct trie *tr, const char *s,
 		rest(e, s + done, n - done);
 }
 
+/* A space in front of *s. */
+static void put_space(struct encoder *e, const char **s, size_t *n)
+{
+	buf_reset(&e->prefixed);
+	buf_char(&e->prefixed, ' ');
+	buf_add(&e->prefixed, *s, *n);
+	*s = e->prefixed.p;
+	*n = e->prefixed.n;
+}
+
 /* ByteLevel, the last step: a space in front where that is asked for, its own pattern where the
  * last of the steps is that one. */
 static void byte_level(struct encoder *e, bool gpt2, const char *s, size_t n)
 {
-	if (e->t->prefix_space && *s != ' ') {
-		buf_reset(&e->prefixed);
-		buf_char(&e->prefixed, ' ');
-		buf_add(&e->prefixed, s, n);
-		s = e->prefixed.p;
-		n = e->prefixed.n;
-	}
+	if (e->t->prefix_space && *s != ' ')
+		put_space(e, &s, &n);
 	while (gpt2 && n) {
 		size_t len = split_next(e->t, SPLIT_GPT2, s, n);
 
@@ -136,14 +142,54 @@ static void pre_tokenize(struct encoder *e, size_t step, const char *s, size_t n
 	}
 }
 
+/* SentencePiece: a piece is one word, or begins a word with each space. */
+static void words(struct encoder *e, const char *s, size_t n)
+{
+	const struct token *t = e->t;
+
+	if (*s != ' ' && (t->prefix == PREFIX_PIECE || (t->prefix == PREFIX_TEXT && s == e->begin)))
+		put_space(e, &s, &n);
+	while (t->split_spaces && n) {
+		const char *next = memchr(s + 1, ' ', n - 1);
+		size_t len = next ? (size_t)(next - s) : n;
+
+		bpe_word(&e->bpe, s, len);
+		s += len;
+		n -= len;
+	}
+	if (n)
+		bpe_word(&e->bpe, s, n);
+}
+
 static void ordinary(struct encoder *e, const char *s, size_t n)
 {
-	pre_tokenize(e, 0, s, n);
+	if (e->t->chars)
+		words(e, s, n);
+	else
+		pre_tokenize(e, 0, s, n);
+}
+
+/* U+2581 in a text is a space to SentencePiece; one in front where the normaliser says so. */
+static void metaspace(struct encoder *e, const char **s, size_t *n)
+{
+	e->begin = *s == e->text ? *s : NULL;
+	if (e->t->prefix != PREFIX_ALWAYS && !memmem(*s, *n, METASPACE, strlen(METASPACE)))
+		return;
+	buf_reset(&e->nfc);
+	if (e->t->prefix == PREFIX_ALWAYS)
+		buf_char(&e->nfc, ' ');
+	token_spaces(*s, *n, &e->nfc);
+	*s = e->nfc.p;
+	*n = e->nfc.n;
+	if (e->begin)
+		e->begin = *s;
 }
 
 static void normal(struct encoder *e, const char *s, size_t n)
 {
-	if (e->t->nfc && !normalize_nfc(e->t->classes, s, n, &e->nfc)) {
+	if (e->t->chars)
+		metaspace(e, &s, &n);
+	else if (e->t->nfc && !normalize_nfc(e->t->classes, s, n, &e->nfc)) {
 		s = e->nfc.p;
 		n = e->nfc.n;
 	}
@@ -158,6 +204,7 @@ int token_encode(const struct token *t, const char *text, size_t n, int flags, s
 {
 	struct encoder e = { .t = t,
 			     .special = flags & TOKEN_SPECIAL,
+			     .text = text,
 			     .bpe = { .t = t, .out = out, .plain = !(flags & TOKEN_SPECIAL) } };
 	size_t bad;
 

@@ -68,6 +68,16 @@ static void make_pairs(struct token *t)
 	make_byte_ranks(t);
 }
 
+/* What the normaliser makes of an added token's text. */
+static void add_spaced(struct token *t, const struct added *a, int32_t i, struct buf *room)
+{
+	buf_reset(room);
+	if (t->prefix == PREFIX_ALWAYS)
+		buf_char(room, ' ');
+	token_spaces(a->text, a->len, room);
+	trie_add(&t->normalized, room->p, room->n, i);
+}
+
 /* Tokens of equal text after the normaliser: special ones come first. */
 static void make_tries(struct token *t)
 {
@@ -81,6 +91,8 @@ static void make_tries(struct token *t)
 				continue;
 			if (!a->normalized)
 				trie_add(&t->raw, a->text, a->len, (int32_t)i);
+			else if (t->chars)
+				add_spaced(t, a, (int32_t)i, &nfc);
 			else if (!t->nfc || normalize_nfc(t->classes, a->text, a->len, &nfc))
 				trie_add(&t->normalized, a->text, a->len, (int32_t)i);
 			else
@@ -129,6 +141,9 @@ static void make_hash(struct token *t)
 	hash_u32(h, (uint32_t)t->nfc | (uint32_t)t->ignore_merges << 1 |
 			    (uint32_t)t->fuse_unk << 2 | (uint32_t)t->prefix_space << 3);
 	hash_u32(h, t->unk);
+	if (t->chars)
+		hash_u32(h, 1 | (uint32_t)t->byte_fallback << 1 | (uint32_t)t->split_spaces << 2 |
+				    (uint32_t)t->prefix << 3);
 	hex = hash_end(h);
 	memcpy(t->hash.s, hex.s, sizeof(t->hash.s));
 }

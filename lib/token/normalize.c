@@ -91,6 +91,19 @@ static const char *find_slow(const uint8_t *classes, const char *s, const char *
 	return end;
 }
 
+void token_spaces(const char *s, size_t n, struct buf *out)
+{
+	const char *end = s + n, *p;
+
+	buf_reserve(out, n);
+	while ((p = memmem(s, (size_t)(end - s), METASPACE, strlen(METASPACE)))) {
+		buf_add(out, s, (size_t)(p - s));
+		buf_char(out, ' ');
+		s = p + strlen(METASPACE);
+	}
+	buf_add(out, s, (size_t)(end - s));
+}
+
 bool normalize_nfc(const uint8_t *classes, const char *s, size_t n, struct buf *out)
 {
 	const char *end = s + n, *before, *p = find_slow(classes, s, end, &before);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* tokenizer.ggml.token_type */
-enum { TYPE_UNKNOWN = 2, TYPE_CONTROL = 3, TYPE_USER = 4, TYPE_UNUSED = 5 };
+enum { TYPE_NORMAL = 1, TYPE_UNKNOWN = 2, TYPE_CONTROL = 3, TYPE_USER = 4, TYPE_UNUSED = 5 };
 
 /* The names of pre-tokenizers, and the tokenizer.json that stands behind each. */
 static const struct pre {
@@ -80,7 +80,7 @@ static int read_tokens(struct token *t, const struct gguf_value *tokens,
 		       const struct gguf_value *types, bool added, struct err *err)
 {
 	const unsigned char *cursor = tokens->p;
-	bool outside = added_follow(types);
+	bool outside = !t->chars && added_follow(types);
 
 	for (uint64_t i = 0; i < tokens->count; i++) {
 		int32_t type = gguf_arr_i32(types, i);
@@ -165,30 +165,86 @@ static void read_rest(struct token *t, const struct gguf *g)
 		t->chat_template = mem_strndup(s, n);
 }
 
+/* SentencePiece: llama.cpp's "llama", with a score a token in the place of merges. */
+static void spaces(struct token *t, const struct gguf *g)
+{
+	bool prefix = true;
+
+	gguf_get_bool(g, "tokenizer.ggml.add_space_prefix", &prefix);
+	t->chars = t->byte_fallback = t->fuse_unk = true;
+	t->prefix = prefix ? PREFIX_ALWAYS : PREFIX_NEVER;
+	t->drop_space = prefix;
+}
+
+static int read_scores(struct token *t, const struct gguf *g, const struct gguf_value *types,
+		       struct err *err)
+{
+	const struct gguf_value *v = array(g, "tokenizer.ggml.scores", GGUF_F32, err);
+	float *scores;
+	bool *merge;
+	int rc;
+
+	if (!v)
+		return -1;
+	if (v->count != types->count)
+		return err_set(err, "tokenizer.ggml.scores and tokens differ in length");
+	scores = mem_new(v->count, sizeof(*scores));
+	merge = mem_new(v->count, sizeof(*merge));
+	memcpy(scores, v->p, v->count * sizeof(*scores));
+	for (uint64_t i = 0; i < v->count; i++) {
+		merge[i] = gguf_arr_i32(types, i) == TYPE_NORMAL;
+		if (gguf_arr_i32(types, i) == TYPE_UNKNOWN)
+			t->unk = (uint32_t)i;
+	}
+	rc = token_add_scores(t, scores, merge, v->count, err);
+	mem_free(scores);
+	mem_free(merge);
+	return rc;
+}
+
+/* Vocabulary, added tokens and merges into the empty *t. */
+static int read_parts(struct token *t, const struct gguf *g, const struct gguf_value *tokens,
+		      const struct gguf_value *types, struct err *err)
+{
+	const struct gguf_value *merges = NULL;
+
+	if (!t->chars && (read_pre(t, g, err) < 0 ||
+			  !(merges = array(g, "tokenizer.ggml.merges", GGUF_STR, err))))
+		return -1;
+	if (read_tokens(t, tokens, types, false, err) < 0 ||
+	    read_tokens(t, tokens, types, true, err) < 0)
+		return -1;
+	if (merges ? read_merges(t, merges, err) < 0 : read_scores(t, g, types, err) < 0)
+		return -1;
+	return token_finish(t, err);
+}
+
 static struct token *read_all(const struct gguf *g, struct err *err)
 {
-	const struct gguf_value *tokens, *types, *merges;
+	const struct gguf_value *tokens, *types;
 	struct token *t;
 	const char *s = NULL;
 	size_t n = 0;
 
-	if (!gguf_get_str(g, "tokenizer.ggml.model", &s, &n) || !is_text(s, n, "gpt2")) {
-		err_set(err, "tokenizer.ggml.model is \"%s\"; only gpt2 (byte-level BPE) is known",
+	if (!gguf_get_str(g, "tokenizer.ggml.model", &s, &n) ||
+	    (!is_text(s, n, "gpt2") && !is_text(s, n, "llama"))) {
+		err_set(err,
+			"tokenizer.ggml.model is \"%s\"; known are gpt2 (byte-level BPE) and "
+			"llama (SentencePiece)",
 			token_show(s, n).s);
 		return NULL;
 	}
 	if (!(tokens = array(g, "tokenizer.ggml.tokens", GGUF_STR, err)) ||
-	    !(types = array(g, "tokenizer.ggml.token_type", GGUF_I32, err)) ||
-	    !(merges = array(g, "tokenizer.ggml.merges", GGUF_STR, err)))
+	    !(types = array(g, "tokenizer.ggml.token_type", GGUF_I32, err)))
 		return NULL;
 	if (types->count != tokens->count) {
 		err_set(err, "tokenizer.ggml.token_type and tokens differ in length");
 		return NULL;
 	}
 	t = token_new(tokens->count);
-	if (read_pre(t, g, err) == 0 && read_tokens(t, tokens, types, false, err) == 0 &&
-	    read_tokens(t, tokens, types, true, err) == 0 && read_merges(t, merges, err) == 0 &&
-	    token_finish(t, err) == 0) {
+	if (is_text(s, n, "llama"))
+		spaces(t, g);
+	if (read_parts(t, g, tokens, types, err) == 0) {
 		read_rest(t, g);
 		return t;
 	}

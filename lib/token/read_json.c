@@ -57,8 +57,7 @@ json_t *token_load_json(const char *path, bool missing_ok, struct err *err)
 	return root;
 }
 
-/* Boolean key of o; missing and null are the default. */
-static int get_bool(const json_t *o, const char *key, bool def, bool *v, struct err *err)
+int token_json_bool(const json_t *o, const char *key, bool def, bool *v, struct err *err)
 {
 	const json_t *x = json_object_get(o, key);
 
@@ -71,17 +70,16 @@ static int get_bool(const json_t *o, const char *key, bool def, bool *v, struct 
 	return 0;
 }
 
-static const char *type_of(const json_t *o)
+const char *token_json_type(const json_t *o)
 {
 	const char *s = json_string_value(json_object_get(o, "type"));
 
 	return s ? s : "";
 }
 
-/* Name of a component for a message. */
-static struct shown type_shown(const json_t *o)
+struct shown token_json_shown(const json_t *o)
 {
-	const char *s = type_of(o);
+	const char *s = token_json_type(o);
 
 	return token_show(s, strlen(s));
 }
@@ -130,14 +128,10 @@ static int read_model_flags(struct token *t, const json_t *model, struct err *er
 {
 	const json_t *dropout = json_object_get(model, "dropout");
 	const json_t *unk = json_object_get(model, "unk_token");
-	bool fallback;
 
-	if (get_bool(model, "ignore_merges", false, &t->ignore_merges, err) < 0 ||
-	    get_bool(model, "fuse_unk", false, &t->fuse_unk, err) < 0 ||
-	    get_bool(model, "byte_fallback", false, &fallback, err) < 0)
+	if (token_json_bool(model, "ignore_merges", false, &t->ignore_merges, err) < 0 ||
+	    token_json_bool(model, "fuse_unk", false, &t->fuse_unk, err) < 0)
 		return err_wrap(err, "model");
-	if (fallback)
-		return err_set(err, "model.byte_fallback is not supported: only byte-level BPE is");
 	if (json_is_number(dropout) && json_number_value(dropout) != 0)
 		return err_set(err, "model.dropout is not supported");
 	if (refuse_text(model, "continuing_subword_prefix", err) < 0 ||
@@ -159,6 +153,10 @@ static int read_model(struct token *t, const json_t *model, struct err *err)
 	size_t i;
 	json_t *m;
 
+	if (token_json_bool(model, "byte_fallback", false, &t->byte_fallback, err) < 0)
+		return err_wrap(err, "model");
+	if (t->byte_fallback && !t->chars)
+		return err_set(err, "model.byte_fallback beside ByteLevel is not supported");
 	if (read_vocab(t, json_object_get(model, "vocab"), err) < 0 ||
 	    read_model_flags(t, model, err) < 0)
 		return -1;
@@ -177,18 +175,19 @@ static int read_normalizer(struct token *t, const json_t *o, struct err *err)
 
 	if (!o || json_is_null(o))
 		return 0;
-	if (!strcmp(type_of(o), "NFC")) {
+	if (!strcmp(token_json_type(o), "NFC")) {
 		t->nfc = true;
 		return 0;
 	}
 	list = json_object_get(o, "normalizers");
-	if (strcmp(type_of(o), "Sequence") || !json_is_array(list))
-		return err_set(err, "normalizer \"%s\" is not supported; NFC is", type_shown(o).s);
+	if (strcmp(token_json_type(o), "Sequence") || !json_is_array(list))
+		return err_set(err, "normalizer \"%s\" is not supported; NFC is",
+			       token_json_shown(o).s);
 	json_array_foreach(list, i, x)
 	{
-		if (strcmp(type_of(x), "NFC"))
+		if (strcmp(token_json_type(x), "NFC"))
 			return err_set(err, "normalizer \"%s\" is not supported; NFC is",
-				       type_shown(x).s);
+				       token_json_shown(x).s);
 		t->nfc = true;
 	}
 	return 0;
@@ -209,7 +208,7 @@ static int read_split(struct token *t, const json_t *o, struct err *err)
 	enum split_kind kind;
 	bool invert;
 
-	if (get_bool(o, "invert", false, &invert, err) < 0)
+	if (token_json_bool(o, "invert", false, &invert, err) < 0)
 		return err_wrap(err, "pre_tokenizer Split");
 	if (!json_is_string(regex))
 		return err_set(err, "pre_tokenizer Split without a regular expression is not "
@@ -229,7 +228,7 @@ static int read_digits(struct token *t, const json_t *o, struct err *err)
 {
 	bool each;
 
-	if (get_bool(o, "individual_digits", false, &each, err) < 0)
+	if (token_json_bool(o, "individual_digits", false, &each, err) < 0)
 		return err_wrap(err, "pre_tokenizer Digits");
 	return add_step(t, each ? SPLIT_DIGITS : SPLIT_DIGIT_RUNS, err);
 }
@@ -239,9 +238,9 @@ static int read_byte_level(struct token *t, const json_t *o, struct err *err)
 {
 	bool regex, after_gpt2 = t->n_steps && t->steps[t->n_steps - 1].kind == SPLIT_GPT2;
 
-	if (get_bool(o, "add_prefix_space", true, &t->prefix_space, err) < 0 ||
-	    get_bool(o, "trim_offsets", true, &t->trim_offsets, err) < 0 ||
-	    get_bool(o, "use_regex", true, &regex, err) < 0)
+	if (token_json_bool(o, "add_prefix_space", true, &t->prefix_space, err) < 0 ||
+	    token_json_bool(o, "trim_offsets", true, &t->trim_offsets, err) < 0 ||
+	    token_json_bool(o, "use_regex", true, &regex, err) < 0)
 		return err_wrap(err, "pre_tokenizer ByteLevel");
 	if (regex)
 		return add_step(t, SPLIT_GPT2, err);
@@ -255,26 +254,26 @@ static int read_byte_level(struct token *t, const json_t *o, struct err *err)
 static int read_pre_tokenizer(struct token *t, json_t *o, struct err *err)
 {
 	json_t *list = json_object_get(o, "pretokenizers");
-	bool sequence = !strcmp(type_of(o), "Sequence") && json_is_array(list);
+	bool sequence = !strcmp(token_json_type(o), "Sequence") && json_is_array(list);
 	size_t n = sequence ? json_array_size(list) : 1;
 
 	for (size_t i = 0; i < n; i++) {
 		const json_t *x = sequence ? json_array_get(list, i) : o;
-		const char *type = type_of(x);
+		const char *type = token_json_type(x);
 		bool last = i + 1 == n;
 
 		if (last != !strcmp(type, "ByteLevel"))
 			return err_set(err,
 				       "pre_tokenizer \"%s\" at this place is not supported; a "
 				       "sequence of Split and Digits with ByteLevel last is",
-				       type_shown(x).s);
+				       token_json_shown(x).s);
 		if (last)
 			return read_byte_level(t, x, err);
 		if (!strcmp(type, "Split") ? read_split(t, x, err) < 0
 		    : !strcmp(type, "Digits")
 			    ? read_digits(t, x, err) < 0
 			    : err_set(err, "pre_tokenizer \"%s\" is not supported",
-				      type_shown(x).s) < 0)
+				      token_json_shown(x).s) < 0)
 			return -1;
 	}
 	return err_set(err, "pre_tokenizer: an empty sequence");
@@ -294,11 +293,11 @@ static int read_added(struct token *t, const json_t *o, struct ids *seen, struct
 		return err_set(err, "\"%s\": id %lld is out of range",
 			       token_show(json_string_value(text), json_string_length(text)).s,
 			       (long long)json_integer_value(id));
-	if (get_bool(o, "special", false, &a.special, err) < 0 ||
-	    get_bool(o, "single_word", false, &a.single_word, err) < 0 ||
-	    get_bool(o, "lstrip", false, &a.lstrip, err) < 0 ||
-	    get_bool(o, "rstrip", false, &a.rstrip, err) < 0 ||
-	    get_bool(o, "normalized", false, &a.normalized, err) < 0)
+	if (token_json_bool(o, "special", false, &a.special, err) < 0 ||
+	    token_json_bool(o, "single_word", false, &a.single_word, err) < 0 ||
+	    token_json_bool(o, "lstrip", false, &a.lstrip, err) < 0 ||
+	    token_json_bool(o, "rstrip", false, &a.rstrip, err) < 0 ||
+	    token_json_bool(o, "normalized", false, &a.normalized, err) < 0)
 		return -1;
 	a.text = (char *)json_string_value(text);
 	a.len = json_string_length(text);
@@ -341,11 +340,11 @@ static int check_decoder(const json_t *o, struct err *err)
 {
 	const json_t *list = json_object_get(o, "decoders");
 
-	if (!strcmp(type_of(o), "Sequence") && json_array_size(list) == 1)
+	if (!strcmp(token_json_type(o), "Sequence") && json_array_size(list) == 1)
 		o = json_array_get(list, 0);
-	if (!strcmp(type_of(o), "ByteLevel"))
+	if (!strcmp(token_json_type(o), "ByteLevel"))
 		return 0;
-	return err_set(err, "decoder \"%s\" is not supported; ByteLevel is", type_shown(o).s);
+	return err_set(err, "decoder \"%s\" is not supported; ByteLevel is", token_json_shown(o).s);
 }
 
 static int read_all(struct token *t, const json_t *root, struct err *err)
@@ -353,10 +352,15 @@ static int read_all(struct token *t, const json_t *root, struct err *err)
 	const json_t *post = json_object_get(root, "post_processor");
 	char *text;
 
+	if (token_json_has_spaces(root)) {
+		if (token_json_read_spaces(t, root, err) < 0)
+			return -1;
+	} else if (read_normalizer(t, json_object_get(root, "normalizer"), err) < 0 ||
+		   read_pre_tokenizer(t, json_object_get(root, "pre_tokenizer"), err) < 0 ||
+		   check_decoder(json_object_get(root, "decoder"), err) < 0) {
+		return -1;
+	}
 	if (read_model(t, json_object_get(root, "model"), err) < 0 ||
-	    read_normalizer(t, json_object_get(root, "normalizer"), err) < 0 ||
-	    read_pre_tokenizer(t, json_object_get(root, "pre_tokenizer"), err) < 0 ||
-	    check_decoder(json_object_get(root, "decoder"), err) < 0 ||
 	    read_added_tokens(t, json_object_get(root, "added_tokens"), err) < 0)
 		return -1;
 	if (json_is_object(post) && (text = json_dumps(post, 0))) {
@@ -377,9 +381,9 @@ struct token *token_read_json(const char *path, struct err *err)
 		return NULL;
 	if (!json_is_object(model))
 		err_set(err, "%s: no \"model\": not a tokenizer.json", path);
-	else if (*type_of(model) && strcmp(type_of(model), "BPE"))
+	else if (*token_json_type(model) && strcmp(token_json_type(model), "BPE"))
 		err_set(err, "%s: a model of type \"%s\" is not supported; BPE is", path,
-			type_shown(model).s);
+			token_json_shown(model).s);
 	else if (!json_is_object(vocab))
 		err_set(err, "%s: model.vocab is not an object", path);
 	else

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Text to token ids and back, as Hugging Face tokenizers does it for byte-level BPE: added tokens,
- * NFC, pre-tokenizer, merges, decoder. Built from a tokenizer.json, from a folder that holds one,
+ * Text to token ids and back, as Hugging Face tokenizers does it for byte-level BPE (added tokens,
+ * NFC, pre-tokenizer, merges, decoder) and for SentencePiece's BPE over characters, as Llama 2 and
+ * Mistral have it (spaces as U+2581, bytes where a character has no token). Built from a tokenizer.json, from a folder that holds one,
  * or from the metadata of a GGUF file. A tokenizer is read-only after it was opened: threads share it.
  */
 #ifndef TOKEN_TOKEN_H
@@ -36,6 +37,8 @@ const char *token_bytes(const struct token *t, uint32_t id, size_t *n);
 bool token_is_special(const struct token *t, uint32_t id);
 /* Id of an exact token text ("<|im_end|>"); -1: none. */
 int64_t token_id(const struct token *t, const char *text);
+/* True when a decoded text loses the space at its beginning: the encoder put it there. */
+bool token_drops_space(const struct token *t);
 /* One more than the largest id. */
 uint32_t token_count(const struct token *t);
 /* -1 when the source names none. */

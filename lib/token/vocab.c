@@ -132,6 +132,19 @@ uint32_t token_find_bytes(const struct token *t, const char *s, size_t n, bool r
 	}
 }
 
+/* The byte that "<0x0A>" stands for; -1: the key is no such name. */
+static int byte_name(const char *key, size_t n)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	const char *high, *low;
+
+	if (n != 6 || memcmp(key, "<0x", 3) || key[5] != '>')
+		return -1;
+	high = memchr(hex, key[3], 16);
+	low = memchr(hex, key[4], 16);
+	return high && low ? (int)(high - hex) << 4 | (int)(low - hex) : -1;
+}
+
 /* Bytes that a key stands for, appended to *out; true when it is over the byte alphabet, else *out
  * is as it was. */
 static bool key_bytes(const struct token *t, const char *key, size_t n, struct buf *out)
@@ -139,6 +152,10 @@ static bool key_bytes(const struct token *t, const char *key, size_t n, struct b
 	size_t was = out->n;
 	const char *end = key + n;
 
+	if (t->chars) {
+		token_spaces(key, n, out);
+		return true;
+	}
 	buf_reserve(out, n);
 	while (key < end) {
 		uint32_t c = utf8_next(&key);
@@ -155,8 +172,11 @@ static bool key_bytes(const struct token *t, const char *key, size_t n, struct b
 uint32_t token_find_key(const struct token *t, const char *key, size_t n)
 {
 	struct buf b = { 0 };
+	int byte = t->byte_fallback ? byte_name(key, n) : -1;
 	uint32_t id;
 
+	if (byte >= 0)
+		return t->byte_id[byte];
 	if (key_bytes(t, key, n, &b))
 		id = token_find_bytes(t, b.p, b.n, false);
 	else
@@ -172,6 +192,16 @@ void token_key(const struct token *t, uint32_t id, struct buf *out)
 
 	if (e->flags & ENTRY_RAW) {
 		buf_add(out, s, e->len);
+		return;
+	}
+	if (e->flags & ENTRY_BYTE) {
+		buf_printf(out, "<0x%02X>", s[0]);
+		return;
+	}
+	if (t->chars) {
+		for (uint32_t i = 0; i < e->len; i++)
+			buf_add(out, s[i] == ' ' ? METASPACE : (const char *)s + i,
+				s[i] == ' ' ? strlen(METASPACE) : 1);
 		return;
 	}
 	buf_reserve(out, 2 * (size_t)e->len);
@@ -212,6 +242,20 @@ static int new_entry(struct token *t, int64_t id, const char *key, size_t n, str
 	return 0;
 }
 
+static int byte_entry(struct token *t, uint32_t id, int byte, struct err *err)
+{
+	struct entry *e = &t->v[id];
+
+	if (t->byte_id[byte] != TOKEN_NONE)
+		return err_set(err, "token \"<0x%02X>\" has two ids", (unsigned)byte);
+	e->flags |= ENTRY_BYTE;
+	e->len = 1;
+	t->pool.p[e->off] = (char)byte;
+	t->byte_id[byte] = id;
+	t->n_vocab++;
+	return 0;
+}
+
 int token_add_vocab(struct token *t, int64_t id, const char *key, size_t n, struct err *err)
 {
 	struct entry *e;
@@ -221,10 +265,15 @@ int token_add_vocab(struct token *t, int64_t id, const char *key, size_t n, stru
 		return err_set(err, "token %lld is empty", (long long)id);
 	if (t->n_vocab + (uint64_t)t->n_vocab / 2 > t->slot_mask)
 		return err_set(err, "more vocabulary entries than announced");
+	if (t->chars && memchr(key, ' ', n))
+		return err_set(err, "token %lld has a space, for which U+2581 should stand",
+			       (long long)id);
 	if (new_entry(t, id, key, n, err) < 0)
 		return -1;
 	e = &t->v[id];
 	e->flags |= ENTRY_VOCAB;
+	if (t->byte_fallback && byte_name(key, n) >= 0)
+		return byte_entry(t, (uint32_t)id, byte_name(key, n), err);
 	if (t->max_len < e->len)
 		t->max_len = e->len;
 	if (token_find_bytes(t, t->pool.p + e->off, e->len, e->flags & ENTRY_RAW) != TOKEN_NONE)
@@ -234,7 +283,7 @@ int token_add_vocab(struct token *t, int64_t id, const char *key, size_t n, stru
 		i++;
 	t->slots[i & t->slot_mask] = (struct slot){ hash, (uint32_t)id };
 	t->n_vocab++;
-	if (e->len == 1 && !(e->flags & ENTRY_RAW))
+	if (e->len == 1 && !(e->flags & ENTRY_RAW) && !t->chars)
 		t->byte_id[(unsigned char)t->pool.p[e->off]] = (uint32_t)id;
 	return 0;
 }

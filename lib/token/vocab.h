@@ -26,6 +26,7 @@ enum {
 	ENTRY_RAW = 2, /* its text is not over the byte alphabet: no pretoken can be it */
 	ENTRY_ADDED = 4,
 	ENTRY_SPECIAL = 8,
+	ENTRY_BYTE = 16, /* "<0x0A>": a byte of a character that has no token; in no hash */
 };
 
 /* Does BPE make this entry of its own bytes? */
@@ -80,6 +81,14 @@ struct split_step {
 
 #define SPLIT_MAX_STEPS 4
 
+/* Where SentencePiece's BPE puts a space in front. */
+enum prefix_kind {
+	PREFIX_NEVER,
+	PREFIX_TEXT, /* of a text, unless one stands there */
+	PREFIX_PIECE, /* of every piece between added tokens, unless one stands there */
+	PREFIX_ALWAYS, /* of every piece, before normalized added tokens are looked for */
+};
+
 struct token {
 	uint8_t *classes; /* UNI_ bits of every code point */
 	struct buf pool;
@@ -110,6 +119,9 @@ struct token {
 
 	bool nfc, ignore_merges, fuse_unk, prefix_space, trim_offsets;
 	uint32_t unk; /* TOKEN_NONE: bytes without a token vanish */
+	/* SentencePiece: symbols are characters, entries have spaces for U+2581 */
+	bool chars, byte_fallback, split_spaces, drop_space;
+	enum prefix_kind prefix;
 	struct split_step steps[SPLIT_MAX_STEPS];
 	size_t n_steps;
 	char *post_processor; /* JSON text for token_write_json; NULL: none */
@@ -135,6 +147,10 @@ int token_add_vocab(struct token *t, int64_t id, const char *key, size_t n, stru
 int token_add_added(struct token *t, const struct added *a, uint32_t *id, struct err *err);
 int token_add_merge(struct token *t, const char *left, size_t n_left, const char *right,
 		    size_t n_right, struct err *err);
+/* Instead of merges, for chars: pairs that make a token are merged by its score, largest first.
+ * scores (n): by id; entries with merge[id] false take no part. */
+int token_add_scores(struct token *t, const float *scores, const bool *merge, size_t n,
+		     struct err *err);
 /* Last: builds the pair hash, the tries and the content hash. */
 int token_finish(struct token *t, struct err *err);
 /* Id of a vocabulary key in the byte alphabet's spelling; TOKEN_NONE: none. */
@@ -178,13 +194,27 @@ int token_read_folder(struct token *t, const char *dir, struct err *err);
  * there is no such file. */
 json_t *token_load_json(const char *path, bool missing_ok, struct err *err);
 
+/* Boolean key of o; missing and null are the default. */
+int token_json_bool(const json_t *o, const char *key, bool def, bool *v, struct err *err);
+/* The type of a component, "" when it has none; the same for a message. */
+const char *token_json_type(const json_t *o);
+struct shown token_json_shown(const json_t *o);
+/* read_spaces.c: is it SentencePiece's BPE, and all but its model and added tokens. */
+bool token_json_has_spaces(const json_t *root);
+int token_json_read_spaces(struct token *t, const json_t *root, struct err *err);
+
 /* split.c: the pre-tokenizer `pattern` of tokenizer.json; false when unknown. */
 bool split_known(const char *pattern, enum split_kind *kind);
 const char *split_pattern(enum split_kind kind);
 /* Bytes of the first piece of s[0..n), n > 0. */
 size_t split_next(const struct token *t, enum split_kind kind, const char *s, size_t n);
 
-/* normalize.c: true when s is in NFC as it stands; else *out is set to its NFC. */
+/* U+2581, which stands for a space in the keys of SentencePiece's BPE. */
+#define METASPACE "\xE2\x96\x81"
+
+/* normalize.c: append s with every U+2581 as a space. */
+void token_spaces(const char *s, size_t n, struct buf *out);
+/* True when s is in NFC as it stands; else *out is set to its NFC. */
 bool normalize_nfc(const uint8_t *classes, const char *s, size_t n, struct buf *out);
 
 /* trie.c */

@@ -77,6 +77,67 @@ static void write_pre_tokenizer(const struct token *t, struct jsonw *w)
 	}
 }
 
+static void write_byte_steps(const struct token *t, struct jsonw *w)
+{
+	jsonw_key(w, "normalizer");
+	if (t->nfc)
+		jsonw_raw(w, "{\"type\": \"NFC\"}");
+	else
+		jsonw_null(w);
+	write_pre_tokenizer(t, w);
+}
+
+/* SentencePiece: a normaliser that prepends always, else Metaspace. */
+static void write_spaces(const struct token *t, struct jsonw *w)
+{
+	static const char *const schemes[] = {
+		[PREFIX_NEVER] = "never", [PREFIX_TEXT] = "first", [PREFIX_PIECE] = "always"
+	};
+	bool prepend = t->prefix == PREFIX_ALWAYS;
+
+	jsonw_key(w, "normalizer");
+	if (prepend)
+		jsonw_raw(w, "{\"type\": \"Sequence\", \"normalizers\": ["
+			     "{\"type\": \"Prepend\", \"prepend\": \"" METASPACE "\"}, "
+			     "{\"type\": \"Replace\", \"pattern\": {\"String\": \" \"}, "
+			     "\"content\": \"" METASPACE "\"}]}");
+	else
+		jsonw_null(w);
+	jsonw_key(w, "pre_tokenizer");
+	if (prepend) {
+		jsonw_null(w);
+		return;
+	}
+	jsonw_open(w, '{');
+	jsonw_kstr(w, "type", "Metaspace");
+	jsonw_kstr(w, "replacement", METASPACE);
+	jsonw_kstr(w, "prepend_scheme", schemes[t->prefix]);
+	jsonw_kbool(w, "split", t->split_spaces);
+	jsonw_close(w, '}');
+}
+
+static void write_decoder(const struct token *t, struct jsonw *w)
+{
+	jsonw_key(w, "decoder");
+	if (!t->chars) {
+		write_byte_level(w, true, true, true);
+		return;
+	}
+	jsonw_open(w, '{');
+	jsonw_kstr(w, "type", "Sequence");
+	jsonw_key(w, "decoders");
+	jsonw_open(w, '[');
+	jsonw_raw(w, "{\"type\": \"Replace\", \"pattern\": {\"String\": \"" METASPACE
+		     "\"}, \"content\": \" \"}");
+	jsonw_raw(w, "{\"type\": \"ByteFallback\"}");
+	jsonw_raw(w, "{\"type\": \"Fuse\"}");
+	if (t->drop_space)
+		jsonw_raw(w, "{\"type\": \"Strip\", \"content\": \" \", \"start\": 1, "
+			     "\"stop\": 0}");
+	jsonw_close(w, ']');
+	jsonw_close(w, '}');
+}
+
 static void write_key(const struct token *t, struct jsonw *w, uint32_t id, struct buf *key)
 {
 	buf_reset(key);
@@ -126,7 +187,7 @@ static void write_model(const struct token *t, struct jsonw *w)
 	jsonw_kstr(w, "continuing_subword_prefix", NULL);
 	jsonw_kstr(w, "end_of_word_suffix", NULL);
 	jsonw_kbool(w, "fuse_unk", t->fuse_unk);
-	jsonw_kbool(w, "byte_fallback", false);
+	jsonw_kbool(w, "byte_fallback", t->byte_fallback);
 	jsonw_kbool(w, "ignore_merges", t->ignore_merges);
 	write_vocab(t, w);
 	jsonw_close(w, '}');
@@ -142,19 +203,16 @@ void token_write_json(const struct token *t, struct buf *out)
 	jsonw_kstr(&w, "truncation", NULL);
 	jsonw_kstr(&w, "padding", NULL);
 	write_added(t, &w);
-	jsonw_key(&w, "normalizer");
-	if (t->nfc)
-		jsonw_raw(&w, "{\"type\": \"NFC\"}");
+	if (t->chars)
+		write_spaces(t, &w);
 	else
-		jsonw_null(&w);
-	write_pre_tokenizer(t, &w);
+		write_byte_steps(t, &w);
 	jsonw_key(&w, "post_processor");
 	if (t->post_processor)
 		jsonw_raw(&w, t->post_processor);
 	else
 		jsonw_null(&w);
-	jsonw_key(&w, "decoder");
-	write_byte_level(&w, true, true, true);
+	write_decoder(t, &w);
 	write_model(t, &w);
 	jsonw_close(&w, '}');
 	buf_char(out, '\n');

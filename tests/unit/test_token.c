@@ -273,6 +273,9 @@ int main(void)
 	test_tiny("smollm", 111, 200);
 	test_tiny("qwen_strmerges", 109, 200);
 	test_tiny("qwen_pairmerges", 110, 0);
+	test_tiny("llama2", 332, 0);
+	test_tiny("mistral", 332, 0);
+	test_tiny("metaspace", 332, 0);
 	test_qwen();
 	test_smollm2();
 	rmdir(scratch);
