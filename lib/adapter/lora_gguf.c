@@ -10,23 +10,24 @@
 /* "blk.3.attn_q.weight.lora_a" -> PEFT's name; what is none of ours keeps its own, to be refused. */
 static void peft_name(const char *name, char *out, size_t n)
 {
-	static const char *const parts[LORA_MODULES] = { "attn_q",      "attn_k",   "attn_v",
-							 "attn_output", "ffn_gate", "ffn_up",
-							 "ffn_down" };
+	char weight[160], ours[160];
 	int layer, used = 0;
 
 	snprintf(out, n, "%s", name);
 	if (sscanf(name, "blk.%d.%n", &layer, &used) != 1 || !used)
 		return;
 	for (int m = 0; m < LORA_MODULES; m++) {
-		size_t len = strlen(parts[m]);
-		const char *rest = name + used + len;
+		size_t len;
 
-		if (strncmp(name + used, parts[m], len))
+		snprintf(weight, sizeof(weight), "model.layers.%d.%s.weight", layer,
+			 lora_module_path[m]);
+		source_gguf_name(weight, ours, sizeof(ours));
+		len = strlen(ours);
+		if (strncmp(name, ours, len))
 			continue;
-		if (!strcmp(rest, ".weight.lora_a") || !strcmp(rest, ".weight.lora_b"))
-			snprintf(out, n, "base_model.model.model.layers.%d.%s.lora_%s.weight",
-				 layer, lora_module_path[m], rest[13] == 'a' ? "A" : "B");
+		if (!strcmp(name + len, ".lora_a") || !strcmp(name + len, ".lora_b"))
+			snprintf(out, n, "base_model.model.model.layers.%d.%s.lora_%c.weight",
+				 layer, lora_module_path[m], name[len + 6] == 'a' ? 'A' : 'B');
 	}
 }
 
@@ -67,19 +68,4 @@ int lora_gguf_read(struct adapter *a, struct err *err)
 	a->alpha = alpha != 0 ? alpha : a->r; /* no alpha: a scale of 1 */
 	a->permuted = arch_gguf_permutes(a->arch);
 	return rc;
-}
-
-void lora_gguf_unpermute(float *b, int64_t rows, int64_t r, int n_heads)
-{
-	size_t bytes = (size_t)(rows * r) * sizeof(*b);
-	int64_t size = rows / n_heads, half = size / 2;
-	float *from = mem_new(bytes, 1);
-
-	memcpy(from, b, bytes);
-	for (int64_t h = 0; h < n_heads; h++)
-		for (int64_t i = 0; i < size; i++)
-			memcpy(b + (h * size + i) * r,
-			       from + (h * size + i % half * 2 + i / half) * r,
-			       (size_t)r * sizeof(*b));
-	mem_free(from);
 }

@@ -14,7 +14,7 @@
 
 /* Every tensor of a model, in the order it is written. Vectors have rows = 0. */
 struct entries {
-	struct st_entry *v;
+	struct tensor_entry *v;
 	size_t n;
 	struct arena arena;
 };
@@ -26,10 +26,10 @@ static void entry(struct entries *e, enum dtype t, int64_t rows, int64_t cols, c
 
 	snprintf(name, sizeof(name), fmt, layer, part);
 	e->v = mem_grow(e->v, e->n + 1, sizeof(*e->v));
-	e->v[e->n++] = (struct st_entry){ arena_strndup(&e->arena, name, strlen(name)),
-					  t,
-					  rows ? 2 : 1,
-					  { (uint64_t)(rows ? rows : cols), (uint64_t)cols } };
+	e->v[e->n++] = (struct tensor_entry){ arena_strndup(&e->arena, name, strlen(name)),
+					      t,
+					      rows ? 2 : 1,
+					      { (uint64_t)(rows ? rows : cols), (uint64_t)cols } };
 }
 
 static void list_entries(struct entries *e, const struct arch *a, enum dtype t)
@@ -63,7 +63,7 @@ static void list_entries(struct entries *e, const struct arch *a, enum dtype t)
 
 /* One tensor: the file's bytes, fp32 on the device, adapters added, rounded, written. */
 static int put_tensor(struct st_writer *w, const struct source *src, struct adapter_list *adapters,
-		      struct dev *dev, const struct st_entry *e, struct err *err)
+		      struct dev *dev, const struct tensor_entry *e, struct err *err)
 {
 	const struct ops *op = dev->ops;
 	int64_t rows = e->n_dims == 2 ? (int64_t)e->dims[0] : 1,

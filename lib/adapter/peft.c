@@ -5,6 +5,7 @@
 
 #include "base/jsonw.h"
 #include "base/mem.h"
+#include "model/permute.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -243,6 +244,16 @@ struct lora_spec adapter_spec(const struct adapter *a)
 	return (struct lora_spec){ a->rank, a->scale, a->dropout };
 }
 
+static float *torch_order(float *v, const struct tensor *t, int n_heads)
+{
+	size_t row = (size_t)t->dims[1] * sizeof(*v);
+	float *to = mem_new((size_t)t->dims[0], row);
+
+	rope_permute(to, v, (int64_t)t->dims[0], row, n_heads, false);
+	mem_free(v);
+	return to;
+}
+
 /* A tensor as floats from the heap; NaN and Inf are refused. */
 static float *numbers(const struct adapter *a, const struct tensor *t, struct err *err)
 {
@@ -266,10 +277,9 @@ static float *numbers(const struct adapter *a, const struct tensor *t, struct er
 		return NULL;
 	}
 	if (a->permuted && strstr(t->name, "q_proj.lora_B"))
-		lora_gguf_unpermute(v, (int64_t)t->dims[0], (int64_t)t->dims[1], a->arch->n_heads);
+		v = torch_order(v, t, a->arch->n_heads);
 	if (a->permuted && strstr(t->name, "k_proj.lora_B"))
-		lora_gguf_unpermute(v, (int64_t)t->dims[0], (int64_t)t->dims[1],
-				    a->arch->n_kv_heads);
+		v = torch_order(v, t, a->arch->n_kv_heads);
 	return v;
 }
 
@@ -440,7 +450,7 @@ static void write_config(const struct lora *l, const struct adapter_info *info, 
 }
 
 /* Entries in order of layer, module, A before B; returns how many. Names are in the arena. */
-static size_t list_entries(const struct lora *l, struct st_entry *v, struct arena *arena)
+static size_t list_entries(const struct lora *l, struct tensor_entry *v, struct arena *arena)
 {
 	size_t n = 0;
 
@@ -452,18 +462,18 @@ static size_t list_entries(const struct lora *l, struct st_entry *v, struct aren
 
 			if (!r)
 				continue;
-			v[n++] =
-				(struct st_entry){ arena_printf(arena, PREFIX "%d.%s.lora_A.weight",
-								i, lora_module_path[m]),
-						   DT_F32,
-						   2,
-						   { r, in } };
-			v[n++] =
-				(struct st_entry){ arena_printf(arena, PREFIX "%d.%s.lora_B.weight",
-								i, lora_module_path[m]),
-						   DT_F32,
-						   2,
-						   { out, r } };
+			v[n++] = (struct tensor_entry){ arena_printf(arena,
+								     PREFIX "%d.%s.lora_A.weight",
+								     i, lora_module_path[m]),
+							DT_F32,
+							2,
+							{ r, in } };
+			v[n++] = (struct tensor_entry){ arena_printf(arena,
+								     PREFIX "%d.%s.lora_B.weight",
+								     i, lora_module_path[m]),
+							DT_F32,
+							2,
+							{ out, r } };
 		}
 	}
 	return n;
@@ -490,7 +500,7 @@ static int put_module(struct st_writer *w, const struct lora *l, const float *fr
 static int write_tensors(const char *path, const struct lora *l, const float *from, struct err *err)
 {
 	size_t most = (size_t)l->arch->n_layers * LORA_MODULES * 2, n;
-	struct st_entry *v = mem_new(most, sizeof(*v));
+	struct tensor_entry *v = mem_new(most, sizeof(*v));
 	struct arena arena = { 0 };
 	struct st_writer w;
 	int rc;

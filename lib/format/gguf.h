@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GGUF v2/v3 files, read only: metadata and tensor table, all of it checked against what remains
+ * Reading GGUF v2/v3 files: metadata and tensor table, all of it checked against what remains
  * of the file before memory is asked for. Strings and arrays borrow the mapping.
  */
 #ifndef FORMAT_GGUF_H

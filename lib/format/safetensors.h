@@ -15,13 +15,6 @@ int safetensors_open(struct tensors *t, const char *path, struct err *err);
  * names must be plain file names; a tensor stands in exactly the shard the index says. */
 int safetensors_open_dir(struct tensors *t, const char *dir, struct err *err);
 
-struct st_entry {
-	const char *name;
-	enum dtype type;
-	int n_dims;
-	uint64_t dims[TENSOR_MAX_DIMS];
-};
-
 struct st_writer {
 	struct out out;
 	uint64_t left; /* bytes still owed */
@@ -30,7 +23,7 @@ struct st_writer {
 /* Entries are laid out in the order given; a name that stands twice or a type that safetensors
  * lacks is refused. metadata: pairs of key, value, ends with NULL, or NULL; "format":"pt" is always
  * written. */
-int st_writer_open(struct st_writer *w, const char *path, const struct st_entry *v, size_t n,
+int st_writer_open(struct st_writer *w, const char *path, const struct tensor_entry *v, size_t n,
 		   const char *const *metadata, struct err *err);
 int st_writer_put(struct st_writer *w, const void *data, size_t bytes, struct err *err);
 /* Commits; fails, and leaves no file, when declared bytes were not given. */

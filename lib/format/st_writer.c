@@ -26,7 +26,7 @@ static const char *first_duplicate(const char **v, size_t n)
 	return NULL;
 }
 
-static int check_entries(const struct st_entry *v, size_t n, struct err *err)
+static int check_entries(const struct tensor_entry *v, size_t n, struct err *err)
 {
 	const char **names = mem_new(n, sizeof(*names)), *twice;
 
@@ -77,14 +77,13 @@ static int put_metadata(struct jsonw *w, const char *const *metadata, struct err
 }
 
 /* One tensor's line of the header; *at moves on by its size. */
-static int put_entry(struct jsonw *w, const struct st_entry *e, uint64_t *at, struct err *err)
+static int put_entry(struct jsonw *w, const struct tensor_entry *e, uint64_t *at, struct err *err)
 {
-	uint64_t count = 1, begin = *at;
+	uint64_t count, begin = *at;
 	size_t bytes;
 
-	for (int i = 0; i < e->n_dims; i++)
-		if (__builtin_mul_overflow(count, e->dims[i], &count))
-			return err_set(err, "tensor '%s': its shape overflows 64 bits", e->name);
+	if (!tensor_entry_count(e, &count))
+		return err_set(err, "tensor '%s': its shape overflows 64 bits", e->name);
 	if (!dtype_bytes(e->type, count, &bytes) ||
 	    __builtin_add_overflow(begin, (uint64_t)bytes, at) || *at > INT64_MAX)
 		return err_set(err, "tensor '%s': the file's size overflows 63 bits", e->name);
@@ -106,7 +105,7 @@ static int put_entry(struct jsonw *w, const struct st_entry *e, uint64_t *at, st
 }
 
 /* Length and header, padded so that the data begins at a multiple of 8. */
-static int make_header(struct buf *b, const struct st_entry *v, size_t n,
+static int make_header(struct buf *b, const struct tensor_entry *v, size_t n,
 		       const char *const *metadata, uint64_t *total, struct err *err)
 {
 	struct jsonw w = { .out = b };
@@ -134,7 +133,7 @@ static int make_header(struct buf *b, const struct st_entry *v, size_t n,
 	return 0;
 }
 
-int st_writer_open(struct st_writer *w, const char *path, const struct st_entry *v, size_t n,
+int st_writer_open(struct st_writer *w, const char *path, const struct tensor_entry *v, size_t n,
 		   const char *const *metadata, struct err *err)
 {
 	struct buf header = { 0 };

@@ -79,3 +79,12 @@ bool name_ok(const char *s, size_t n, size_t max)
 	}
 	return true;
 }
+
+bool tensor_entry_count(const struct tensor_entry *e, uint64_t *n)
+{
+	*n = 1;
+	for (int i = 0; i < e->n_dims; i++)
+		if (__builtin_mul_overflow(*n, e->dims[i], n))
+			return false;
+	return true;
+}

@@ -30,6 +30,16 @@ struct tensors {
 	void *private_data; /* names and other memory of the reader */
 };
 
+/* A tensor that is to be written. */
+struct tensor_entry {
+	const char *name;
+	enum dtype type;
+	int n_dims;
+	uint64_t dims[TENSOR_MAX_DIMS]; /* torch order */
+};
+
+/* Its elements; false when they overflow 64 bits. */
+bool tensor_entry_count(const struct tensor_entry *e, uint64_t *n);
 /* NULL when there is none. */
 const struct tensor *tensors_find(const struct tensors *t, const char *name);
 /* Gives every tensor the name that rename returns (copied), for readers of files that call them

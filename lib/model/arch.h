@@ -8,7 +8,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "format/gguf.h"
+#include "format/gguf_writer.h"
 #include "model/rope.h"
 
 #define ARCH_MAX_LAYERS 1024
@@ -49,6 +49,9 @@ const char *arch_gguf_name(const struct arch *a);
 bool arch_gguf_permutes(const struct arch *a);
 /* Dimensions that are possible, so that sizes computed from them stay in range. */
 int arch_check(const struct arch *a, const char *name, struct err *err);
+/* The metadata of a GGUF file below arch_gguf_name, as llama.cpp reads it; -1: it has no words for
+ * this model. Llama 3's scaling is not in it but in the tensor rope_freqs.weight. */
+int arch_write_gguf(const struct arch *a, struct gguf_meta *m, struct err *err);
 /* config.json, as transformers 4 and 5 read it, for weights of this type. */
 void arch_write_json(const struct arch *a, enum dtype dtype, struct buf *out);
 

@@ -84,20 +84,31 @@ int rope_context(const struct rope *r, int max_positions)
  * every program knows. */
 static void name_llama3(struct rope *r, int head_size, double factor)
 {
-	struct rope plain = { .theta = r->theta }, named = *r;
-	float f[ROPE_MAX_HEAD / 2], g[ROPE_MAX_HEAD / 2];
+	struct rope named = *r;
+	float want[ROPE_MAX_HEAD / 2];
 
 	named.type = ROPE_LLAMA3;
 	named.factor = factor;
 	named.low_freq_factor = 1;
 	named.high_freq_factor = 4;
 	named.original = 8192;
-	rope_frequencies(&plain, head_size, 8192, 8192, f);
-	rope_frequencies(&named, head_size, 8192, 8192, g);
+	rope_divisors(&named, head_size, want);
 	for (int j = 0; j < head_size / 2; j++)
-		if (fabs((double)(f[j] / g[j] / r->divisors[j]) - 1) > 1e-4)
+		if (fabs((double)(want[j] / r->divisors[j]) - 1) > 1e-4)
 			return;
 	*r = named;
+}
+
+bool rope_divisors(const struct rope *r, int head_size, float *out)
+{
+	if (r->type != ROPE_LLAMA3 && r->type != ROPE_DIVISORS)
+		return false;
+	for (int j = 0; j < head_size / 2; j++) {
+		double f = 1 / pow(r->theta, 2.0 * j / head_size);
+
+		out[j] = r->type == ROPE_LLAMA3 ? (float)(f / llama3(r, f)) : r->divisors[j];
+	}
+	return true;
 }
 
 static int divisors(struct rope *r, const struct tensor *t, int head_size, const char *name,

@@ -43,6 +43,8 @@ void rope_write_json(const struct rope *r, int head_size, struct jsonw *w);
 /* From the metadata below `arch` ("llama") and the tensor rope_freqs.weight. */
 int rope_from_gguf(struct rope *r, const struct gguf *g, const char *arch, int head_size,
 		   const char *name, struct err *err);
+/* GGUF's rope_freqs (E/2) into out; false when the scaling is not one that is written so. */
+bool rope_divisors(const struct rope *r, int head_size, float *out);
 /* Positions the model can be used for. */
 int rope_context(const struct rope *r, int max_positions);
 /* freq (E/2): angle a position. n_positions: how many will be used, which dynamic scaling asks.

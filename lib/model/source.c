@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/source.h"
 
+#include "model/permute.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -50,8 +52,7 @@ void source_close(struct source *s)
 	memset(s, 0, sizeof(*s));
 }
 
-/* Hugging Face name to GGUF name. */
-static bool gguf_name(const char *name, char *out, size_t n)
+bool source_gguf_name(const char *name, char *out, size_t n)
 {
 	static const char *const map[][2] = {
 		{ "model.embed_tokens.", "token_embd." },
@@ -87,28 +88,19 @@ static bool gguf_name(const char *name, char *out, size_t n)
 	return false;
 }
 
-/*
- * llama.cpp stores q and k of the llama family for interleaved rotation: its row (head, 2j + p) is
- * our row (head, p * E/2 + j). Put the rows back.
- */
+/* The rows of q and k of a GGUF file in torch's order. */
 static int unpermute(struct source_tensor *t, int n_heads, struct err *err)
 {
-	int64_t rows = t->rows == 1 ? t->cols : t->rows, size = rows / n_heads, half = size / 2;
+	int64_t rows = t->rows == 1 ? t->cols : t->rows;
 	size_t row;
-	unsigned char *dst;
 
 	if (!dtype_bytes(t->type, (uint64_t)(t->rows == 1 ? 1 : t->cols), &row))
 		return err_set(err, "a bias of q or k is quantised, which is not understood");
-	dst = mem_try((size_t)rows, row);
-	if (!dst)
+	t->owned = mem_try((size_t)rows, row);
+	if (!t->owned)
 		return err_set(err, "out of memory");
-	for (int64_t h = 0; h < n_heads; h++)
-		for (int64_t i = 0; i < size; i++)
-			memcpy(dst + (size_t)(h * size + i) * row,
-			       (const unsigned char *)t->data +
-				       (size_t)(h * size + i % half * 2 + i / half) * row,
-			       row);
-	t->data = t->owned = dst;
+	rope_permute(t->owned, t->data, rows, row, n_heads, false);
+	t->data = t->owned;
 	return 0;
 }
 
@@ -121,8 +113,9 @@ int source_get(const struct source *s, const char *name, int64_t rows, int64_t c
 
 	memset(out, 0, sizeof(*out));
 	if (s->is_gguf)
-		t = gguf_name(name, mapped, sizeof(mapped)) ? tensors_find(&s->gguf.t, mapped)
-							    : NULL;
+		t = source_gguf_name(name, mapped, sizeof(mapped))
+			    ? tensors_find(&s->gguf.t, mapped)
+			    : NULL;
 	else
 		t = tensors_find(&s->safetensors, name);
 	if (!t)

@@ -33,6 +33,8 @@ void source_close(struct source *s); /* fine on {0} */
  * another shape than rows x cols is an error that says both. */
 int source_get(const struct source *s, const char *name, int64_t rows, int64_t cols,
 	       struct source_tensor *t, struct err *err);
+/* What GGUF calls a tensor ("blk.0.ffn_up.weight"); false when it has no name for it. */
+bool source_gguf_name(const char *name, char *out, size_t n);
 void source_tensor_free(struct source_tensor *t);
 
 #endif

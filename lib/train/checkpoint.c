@@ -15,8 +15,8 @@
 
 static int write_moments(const struct trainer *t, const char *dir, struct err *err)
 {
-	const struct st_entry v[] = { { "exp_avg", DT_F32, 1, { t->lora.n } },
-				      { "exp_avg_sq", DT_F32, 1, { t->lora.n } } };
+	const struct tensor_entry v[] = { { "exp_avg", DT_F32, 1, { t->lora.n } },
+					  { "exp_avg_sq", DT_F32, 1, { t->lora.n } } };
 	const float *slabs[] = { t->lora.m, t->lora.v };
 	char *path = path_join(dir, MOMENTS);
 	float *host = mem_new(t->lora.n, sizeof(*host));

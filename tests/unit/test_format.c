@@ -295,7 +295,7 @@ static void test_integer_types(void)
 /* Two tensors in pieces; pairs of metadata. */
 static void test_writer(void)
 {
-	static const struct st_entry entries[] = {
+	static const struct tensor_entry entries[] = {
 		{ "b", DT_F32, 2, { 2, 3 } },
 		{ "a\"\xC3\xA9", DT_BF16, 1, { 3 } },
 		{ "s", DT_I32, 0, { 0 } },
@@ -333,7 +333,7 @@ static void test_writer_refuses(void)
 {
 	static const struct {
 		const char *what, *msg;
-		struct st_entry v[2];
+		struct tensor_entry v[2];
 		size_t n;
 		const char *metadata[5];
 	} rows[] = {

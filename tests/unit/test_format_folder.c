@@ -48,7 +48,7 @@ static void test_folders(void)
 /* A shard with one float for each letter of names. */
 static void write_shard(const char *file, const char *names)
 {
-	struct st_entry v[4] = { 0 };
+	struct tensor_entry v[4] = { 0 };
 	char name[4][2] = { 0 };
 	struct err err = { 0 };
 	struct st_writer w;
@@ -56,7 +56,7 @@ static void write_shard(const char *file, const char *names)
 
 	for (size_t i = 0; i < n; i++) {
 		name[i][0] = names[i];
-		v[i] = (struct st_entry){ name[i], DT_F32, 1, { 1 } };
+		v[i] = (struct tensor_entry){ name[i], DT_F32, 1, { 1 } };
 	}
 	if (st_writer_open(&w, scratch(file), v, n, NULL, &err) < 0 ||
 	    st_writer_put(&w, "0123456789abcdef", 4 * n, &err) < 0 || st_writer_close(&w, &err) < 0)

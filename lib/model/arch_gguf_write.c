@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a model is, as the metadata that llama.cpp asks for. */
+#include "model/arch.h"
+
+#include <math.h>
+#include <stdio.h>
+
+static const char *key(char *room, size_t n, const struct arch *a, const char *name)
+{
+	snprintf(room, n, "%s.%s", arch_gguf_name(a), name);
+	return room;
+}
+
+static void write_rope(const struct arch *a, struct gguf_meta *m)
+{
+	const struct rope *r = &a->rope;
+	char k[96];
+	double own = 0.1 * log(r->factor) + 1; /* llama.cpp's factor of cos and sin */
+
+	gguf_meta_f32(m, key(k, sizeof(k), a, "rope.freq_base"), (float)r->theta);
+	gguf_meta_u32(m, key(k, sizeof(k), a, "rope.dimension_count"), (uint32_t)a->head_size);
+	if (r->type != ROPE_LINEAR && r->type != ROPE_YARN)
+		return;
+	gguf_meta_str(m, key(k, sizeof(k), a, "rope.scaling.type"),
+		      r->type == ROPE_YARN ? "yarn" : "linear", r->type == ROPE_YARN ? 4 : 6);
+	gguf_meta_f32(m, key(k, sizeof(k), a, "rope.scaling.factor"), (float)r->factor);
+	if (r->original)
+		gguf_meta_u32(m, key(k, sizeof(k), a, "rope.scaling.original_context_length"),
+			      (uint32_t)r->original);
+	if (r->type == ROPE_LINEAR)
+		return;
+	if (fabs(r->attention_factor / own - 1) > 1e-6)
+		gguf_meta_f32(m, key(k, sizeof(k), a, "rope.scaling.attn_factor"),
+			      (float)(r->attention_factor / own));
+	if (r->beta_fast != 32)
+		gguf_meta_f32(m, key(k, sizeof(k), a, "rope.scaling.yarn_beta_fast"),
+			      (float)r->beta_fast);
+	if (r->beta_slow != 1)
+		gguf_meta_f32(m, key(k, sizeof(k), a, "rope.scaling.yarn_beta_slow"),
+			      (float)r->beta_slow);
+}
+
+int arch_write_gguf(const struct arch *a, struct gguf_meta *m, struct err *err)
+{
+	const struct {
+		const char *name;
+		int value;
+	} dims[] = { { "block_count", a->n_layers },
+		     { "context_length", a->max_positions },
+		     { "embedding_length", a->hidden },
+		     { "feed_forward_length", a->ffn },
+		     { "attention.head_count", a->n_heads },
+		     { "attention.head_count_kv", a->n_kv_heads },
+		     { "attention.key_length", a->head_size },
+		     { "attention.value_length", a->head_size },
+		     { "vocab_size", a->vocab } };
+	char k[96];
+	int windowed = 0;
+
+	for (int l = 0; l < a->n_layers; l++)
+		windowed += arch_window(a, l) > 0;
+	if (windowed && windowed < a->n_layers)
+		return err_set(err, "GGUF has no words for a sliding window in %d of %d layers",
+			       windowed, a->n_layers);
+	for (size_t i = 0; i < sizeof(dims) / sizeof(*dims); i++)
+		gguf_meta_u32(m, key(k, sizeof(k), a, dims[i].name), (uint32_t)dims[i].value);
+	gguf_meta_f32(m, key(k, sizeof(k), a, "attention.layer_norm_rms_epsilon"), a->rms_eps);
+	if (windowed)
+		gguf_meta_u32(m, key(k, sizeof(k), a, "attention.sliding_window"),
+			      (uint32_t)a->window);
+	write_rope(a, m);
+	return 0;
+}
