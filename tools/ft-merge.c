@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ft-merge: adapters into a base, as a Hugging Face folder; the page is ft-merge.1. */
+/* ft-merge: adapters into a base, for other programs to open; the page is ft-merge.1. */
 #include "adapter/merge.h"
 #include "adapter/provenance.h"
 #include "base/jsonw.h"
 #include "base/tool.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct args {
-	const char *model, *adapter, *out, *template, *system, *device;
+	const char *model, *adapter, *out, *format, *type, *max_shard_size, *template, *system,
+		*device;
 	long threads;
 	bool check, json;
 };
@@ -24,6 +26,12 @@ static const struct opt opts[] = {
 	TEXT('a', "adapter", "DIR[,DIR]", adapter,
 	     "adapters, merged in order (none: convert the base)"),
 	TEXT('o', "output", "DIR", out, "the folder to write; one that ft-merge made is replaced"),
+	TEXT('f', "format", "NAME", format,
+	     "hf (a Hugging Face folder, the default), gguf, or lora-gguf: the adapters alone"),
+	TEXT('t', "type", "NAME", type,
+	     "F32, F16, BF16; gguf also Q8_0, Q4_0, Q4_K (default: BF16, or F32 as the base)"),
+	TEXT(0, "max-shard-size", "SIZE", max_shard_size,
+	     "hf: a file's most, as 500MB (default: 5GB)"),
 	TEXT(0, "template", "NAME", template, "chat template to write (default: the adapter's)"),
 	TEXT(0, "system", "TEXT", system, "system prompt of the template (default: the adapter's)"),
 	{ OPT_FLAG, 'c', "check", NULL, "then compare logits of base + adapter and merged",
@@ -39,16 +47,14 @@ static const struct opt opts[] = {
 static const struct cmd cmd = {
 	.name = "ft-merge",
 	.usage = "-m MODEL [-a ADAPTER] -o DIR [OPTION]...",
-	.summary = "Merge LoRA adapters into a base model, written as a Hugging Face folder.",
-	.details = "  ft-merge -m base.gguf -a saves/dpo -o merged --check\n\n"
+	.summary =
+		"Merge LoRA adapters into a base model, as a Hugging Face folder or a GGUF file.",
+	.details = "  ft-merge -m base.gguf -a saves/dpo -o merged --check\n"
+		   "  ft-merge -m models/qwen -a saves/dpo -o ollama -f gguf -t Q4_K\n\n"
 		   "Exit code: 0; 1 the check found more than rounding; 2 trouble.\n",
 	.opts = opts,
-	.semantics = 1,
+	.semantics = 2,
 };
-
-/* bf16 keeps 8 bits of a weight, so logits move by about 2^-9 of their size a layer and add up like
- * a random walk; a tenth of their spread is far above that and far below a wrong merge. */
-#define RELATIVE_BOUND 0.1
 
 /* The last adapter's template and system prompt, unless options name others. */
 static int find_template(struct merge_job *job, const struct args *a, struct provenance *p,
@@ -74,7 +80,7 @@ static int check(const struct merge_job *job, struct dev *dev, bool json, bool *
 
 	if (merge_compare(job, dev, &d, err) < 0)
 		return -1;
-	*differs = !(d.relative < RELATIVE_BOUND);
+	*differs = !(d.relative < d.bound);
 	if (json) {
 		jsonw_open(&w, '{');
 		jsonw_kint(&w, "tokens", d.n_tokens);
@@ -95,11 +101,54 @@ static int check(const struct merge_job *job, struct dev *dev, bool json, bool *
 	return 0;
 }
 
+static enum merge_format format_of(const char *name)
+{
+	static const char *const names[] = {
+		[MERGE_HF] = "hf", [MERGE_GGUF] = "gguf", [MERGE_LORA_GGUF] = "lora-gguf"
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(names[i], name))
+			return (enum merge_format)i;
+	opt_misuse(&cmd, "there is no format '%s'; there are hf, gguf, lora-gguf", name);
+}
+
+static enum dtype type_of(enum merge_format f, const char *name)
+{
+	int t = name ? dtype_from_name(name) : DT_COUNT;
+
+	if (t < 0 || (t < DT_COUNT && !merge_holds(f, (enum dtype)t)))
+		opt_misuse(&cmd, "--type '%s' is not possible here; there are %s", name,
+			   merge_types(f));
+	return (enum dtype)t;
+}
+
+/* "5GB": in powers of ten, as Hugging Face counts. */
+static uint64_t size_of(const char *text)
+{
+	static const struct {
+		const char *unit;
+		double bytes;
+	} units[] = { { "KB", 1e3 }, { "MB", 1e6 }, { "GB", 1e9 } };
+	char *end;
+	double n = strtod(text, &end);
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
+		if (end > text && !strcmp(end, units[i].unit) && n > 0 && n <= 1e6)
+			return (uint64_t)(n * units[i].bytes);
+	opt_misuse(&cmd, "--max-shard-size '%s' is no size; write it as 500MB or 5GB", text);
+}
+
 static int run(const struct args *a, bool *differs, struct err *err)
 {
-	struct merge_job job = {
-		.model = a->model, .adapters = a->adapter, .out = a->out, .tool = cmd.name
-	};
+	enum merge_format format = format_of(a->format);
+	struct merge_job job = { .model = a->model,
+				 .adapters = a->adapter,
+				 .out = a->out,
+				 .tool = cmd.name,
+				 .format = format,
+				 .type = type_of(format, a->type),
+				 .max_shard_size = size_of(a->max_shard_size) };
 	struct provenance p = { 0 };
 	struct dev *dev = ops_open(a->device, (int)a->threads, err);
 	int rc = -1;
@@ -116,7 +165,7 @@ static int run(const struct args *a, bool *differs, struct err *err)
 
 int main(int argc, char **argv)
 {
-	struct args a = { .device = "auto" };
+	struct args a = { .format = "hf", .max_shard_size = "5GB", .device = "auto" };
 	struct err err = { 0 };
 	bool differs = false;
 

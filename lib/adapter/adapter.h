@@ -47,6 +47,8 @@ struct adapter_list {
 /* The comma-separated list without its last name, from the heap; *last points at the last (within
  * names), or is NULL when there is none. */
 char *adapter_names_split(const char *names, const char **last);
+/* The next name of a comma-separated list, from the heap; NULL at the end. */
+char *adapter_names_next(const char **names);
 /* Hash over the weights and configurations of the listed adapters, in order. */
 int adapter_names_hash(struct hash_hex *h, const char *names, struct err *err);
 /* names: comma-separated folders. */

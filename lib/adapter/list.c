@@ -16,8 +16,7 @@ char *adapter_names_split(const char *names, const char **last)
 	return mem_strndup(names ? names : "", comma ? (size_t)(comma - names) : 0);
 }
 
-/* The next name of a comma-separated list, from the heap; NULL at the end. */
-static char *next_name(const char **names)
+char *adapter_names_next(const char **names)
 {
 	while (*names && **names) {
 		const char *s = *names;
@@ -43,7 +42,7 @@ int adapter_list_open(struct adapter_list *l, const char *names, const struct ar
 	int rc = 0;
 
 	memset(l, 0, sizeof(*l));
-	while (rc == 0 && (one = next_name(&names))) {
+	while (rc == 0 && (one = adapter_names_next(&names))) {
 		l->v = mem_grow(l->v, l->n + 1, sizeof(*l->v));
 		rc = adapter_open(&l->v[l->n], one, arch, err);
 		l->n += rc == 0;
@@ -61,7 +60,7 @@ int adapter_names_hash(struct hash_hex *hex, const char *names, struct err *err)
 	char *one;
 	int rc = 0;
 
-	while (rc == 0 && (one = next_name(&names))) {
+	while (rc == 0 && (one = adapter_names_next(&names))) {
 		int n = file_is_dir(one) ? 2 : 1; /* a GGUF file is itself all of it */
 
 		for (int i = 0; rc == 0 && i < n; i++) {

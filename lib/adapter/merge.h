@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Adapters into a base, written as a Hugging Face folder: config.json, model.safetensors, the
- * tokenizer, a chat template that renders what was trained, and the provenance. One tensor is in
- * memory at a time. Without adapters it is a conversion of the base.
+ * Adapters into a base, written as a folder: Hugging Face's (config.json, safetensors, tokenizer, chat
+ * template), or one with model.gguf; or the adapters alone as adapter.gguf. Beside them a Modelfile
+ * for Ollama, a model card and the provenance. One tensor is in memory at a time. Without adapters it
+ * is a conversion of the base.
  */
 #ifndef ADAPTER_MERGE_H
 #define ADAPTER_MERGE_H
@@ -11,6 +12,11 @@
 #include "template/template.h"
 #include "token/token.h"
 
+enum merge_format { MERGE_HF, MERGE_GGUF, MERGE_LORA_GGUF };
+
+#define MERGE_MODEL_GGUF   "model.gguf"
+#define MERGE_ADAPTER_GGUF "adapter.gguf"
+
 struct merge_job {
 	const char *model, *adapters; /* adapters: comma-separated, NULL: none */
 	const char *out; /* the folder; one that ft-merge made is replaced */
@@ -18,7 +24,15 @@ struct merge_job {
 	/* The template whose text goes along, and its system prompt; NULL: the source's own text. */
 	const struct template *template;
 	const char *system;
+	enum merge_format format;
+	enum dtype type; /* of matrices; DT_COUNT: merge_type's choice */
+	uint64_t max_shard_size; /* bytes of tensors in one safetensors file */
 };
+
+/* Whether the format can hold a type, and what is chosen when none is named. */
+bool merge_holds(enum merge_format f, enum dtype t);
+/* "F32, F16, BF16": for messages. */
+const char *merge_types(enum merge_format f);
 
 int merge_write(const struct merge_job *job, struct dev *dev, struct err *err);
 
@@ -29,9 +43,10 @@ struct merge_difference {
 	double relative; /* |difference| / |logits - their mean|, as vectors */
 	double kl; /* largest KL(base + adapter || merged) of a token, nats */
 	int same_top; /* tokens whose largest logit agrees */
+	double bound; /* of relative: rounding to the type stays below */
 };
 
-/* Base with the adapters beside it, and the merged folder; both in fp32 arithmetic. */
+/* Base with the adapters beside it, and what was written; both in fp32 arithmetic. */
 int merge_compare(const struct merge_job *job, struct dev *dev, struct merge_difference *d,
 		  struct err *err);
 

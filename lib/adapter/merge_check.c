@@ -2,6 +2,7 @@
 /* Is the merged model the base with its adapter? Logits of probe texts, both ways. */
 #include "adapter/merge.h"
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "model/pass.h"
 
@@ -155,16 +156,39 @@ static int beside(const struct merge_job *job, struct dev *dev, const struct ids
 	return rc;
 }
 
+/*
+ * bf16 keeps 8 bits of a weight, so logits move by about 2^-9 of their size a layer and add up like a
+ * random walk; a tenth of their spread is far above that and far below a wrong merge. 8-bit blocks
+ * stay below it, too; 4-bit ones do not: there only what is no model any more is found.
+ */
+static double bound_of(const struct merge_job *job)
+{
+	return job->type == DT_Q4_0 || job->type == DT_Q4_K ? 0.6 : 0.1;
+}
+
+/* What was written, as a job without adapters, or with the one that was written. */
+static struct merge_job written(const struct merge_job *job, char **path)
+{
+	*path = job->format == MERGE_HF
+			? mem_strdup(job->out)
+			: path_join(job->out, job->format == MERGE_GGUF ? MERGE_MODEL_GGUF
+									: MERGE_ADAPTER_GGUF);
+	if (job->format == MERGE_LORA_GGUF)
+		return (struct merge_job){ .model = job->model, .adapters = *path };
+	return (struct merge_job){ .model = *path };
+}
+
 int merge_compare(const struct merge_job *job, struct dev *dev, struct merge_difference *d,
 		  struct err *err)
 {
-	struct merge_job merged = { .model = job->out };
+	char *path;
+	struct merge_job merged = written(job, &path);
 	struct ids ids = { 0 };
 	float *a = NULL, *b = NULL;
 	int begin[N_PROBES + 1], vocab = 0, vocab_b = 0, rc;
 	double diff = 0, size = 0;
 
-	memset(d, 0, sizeof(*d));
+	*d = (struct merge_difference){ .bound = bound_of(job) };
 	rc = probe_ids(job->model, &ids, begin, err);
 	if (rc == 0)
 		rc = beside(job, dev, &ids, begin, &a, &vocab, err);
@@ -176,5 +200,6 @@ int merge_compare(const struct merge_job *job, struct dev *dev, struct merge_dif
 	ids_free(&ids);
 	mem_free(a);
 	mem_free(b);
+	mem_free(path);
 	return rc;
 }

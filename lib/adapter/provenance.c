@@ -5,6 +5,7 @@
 #include "base/jsonw.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NAME "anekdot.json"
@@ -49,16 +50,33 @@ static const char *string(struct provenance *p, const json_t *root, const char *
 	return s ? arena_strndup(&p->arena, s, strlen(s)) : NULL;
 }
 
-int provenance_read(struct provenance *p, const char *dir, struct err *err)
+/* The configuration as text; NULL when there is none. */
+static const char *config_of(struct provenance *p, const json_t *root)
 {
-	char *path = path_join(dir, NAME);
+	const json_t *config = json_object_get(root, "config");
+	char *text = json_is_object(config) ? json_dumps(config, JSON_REAL_PRECISION(17)) : NULL;
+	const char *copy = text ? arena_strndup(&p->arena, text, strlen(text)) : NULL;
+
+	free(text);
+	return copy;
+}
+
+/* The folder that says what path is: itself, or the one that a file lies in. From the heap. */
+static char *folder_of(const char *path)
+{
+	return file_is_dir(path) ? mem_strdup(path) : path_dir(path);
+}
+
+int provenance_read(struct provenance *p, const char *of, struct err *err)
+{
+	char *folder = folder_of(of), *path = path_join(folder, NAME);
 	struct file f = { 0 };
 	json_error_t je;
 	json_t *root;
 	int rc = 0;
 
 	memset(p, 0, sizeof(*p));
-	if (file_is_dir(dir) && file_exists(path)) {
+	if (file_exists(of) && file_exists(path)) {
 		rc = file_open(&f, path, err);
 		root = rc == 0 ? json_loadb((const char *)f.p, f.n, JSON_REJECT_DUPLICATES, &je)
 			       : NULL;
@@ -76,12 +94,14 @@ int provenance_read(struct provenance *p, const char *dir, struct err *err)
 			p->reference = string(p, root, "reference");
 			p->template_name = string(p, root, "template");
 			p->system = string(p, root, "system");
+			p->config = config_of(p, root);
 			rc = 1;
 		}
 		json_decref(root);
 	}
 	file_close(&f);
 	mem_free(path);
+	mem_free(folder);
 	return rc;
 }
 

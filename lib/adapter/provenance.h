@@ -26,8 +26,8 @@ struct provenance {
 };
 
 int provenance_write(const char *dir, const struct provenance *p, struct err *err);
-/* 1: read; 0: dir has none; -1: it is broken. */
-int provenance_read(struct provenance *p, const char *dir, struct err *err);
+/* Of a folder, or of a file by the folder it lies in. 1: read; 0: there is none; -1: it is broken. */
+int provenance_read(struct provenance *p, const char *of, struct err *err);
 void provenance_close(struct provenance *p);
 
 #endif

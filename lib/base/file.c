@@ -109,6 +109,49 @@ char *path_dir(const char *path)
 	return mem_strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
+/* An absolute path without links, of something whose folder stands; from the heap. */
+static char *path_real(const char *path)
+{
+	char *real = realpath(path, NULL), *name, *dir, *out;
+
+	if (real) {
+		out = mem_strdup(real);
+	} else {
+		name = mem_strdup(path);
+		for (size_t n = strlen(name); n > 1 && name[n - 1] == '/'; n--)
+			name[n - 1] = 0;
+		dir = path_dir(name);
+		real = realpath(dir, NULL);
+		out = real ? path_join(real, path_base(name)) : mem_strdup(name);
+		mem_free(dir);
+		mem_free(name);
+	}
+	free(real);
+	return out;
+}
+
+char *path_relative(const char *dir, const char *to)
+{
+	char *a = path_real(dir), *b = path_real(to);
+	struct buf text = { 0 };
+	size_t same = 0;
+
+	for (size_t i = 0; a[i] && a[i] == b[i];) { /* as far as whole names are the same */
+		i++;
+		if ((a[i] == '/' || !a[i]) && (b[i] == '/' || !b[i]))
+			same = i;
+	}
+	for (const char *p = a + same; *p; p++)
+		if (*p == '/')
+			buf_str(&text, "../");
+	buf_str(&text, b + same + (b[same] == '/'));
+	if (!text.n)
+		buf_char(&text, '.');
+	mem_free(a);
+	mem_free(b);
+	return text.p;
+}
+
 int dir_make(const char *path, struct err *err)
 {
 	char *p = mem_strdup(path);

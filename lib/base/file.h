@@ -33,6 +33,8 @@ char *path_join(const char *dir, const char *name);
 /* The part after the last '/', and what stands before it ("." when nothing) from the heap. */
 const char *path_base(const char *path);
 char *path_dir(const char *path);
+/* The way from a folder (which need not stand yet) to a path that stands, from the heap: "../base". */
+char *path_relative(const char *dir, const char *to);
 /* mkdir -p. */
 int dir_make(const char *path, struct err *err);
 /* rm -rf of a folder; symbolic links are unlinked, not followed. */

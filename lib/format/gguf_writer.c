@@ -57,6 +57,11 @@ void gguf_meta_str(struct gguf_meta *m, const char *key, const char *s, size_t n
 	put_str(&m->b, s, n);
 }
 
+void gguf_meta_cstr(struct gguf_meta *m, const char *key, const char *s)
+{
+	gguf_meta_str(m, key, s, strlen(s));
+}
+
 void gguf_meta_array(struct gguf_meta *m, const char *key, enum gguf_type elem, uint64_t count)
 {
 	key_of(m, key, GGUF_ARR);

@@ -19,6 +19,7 @@ void gguf_meta_u32(struct gguf_meta *m, const char *key, uint32_t v);
 void gguf_meta_f32(struct gguf_meta *m, const char *key, float v);
 void gguf_meta_bool(struct gguf_meta *m, const char *key, bool v);
 void gguf_meta_str(struct gguf_meta *m, const char *key, const char *s, size_t n);
+void gguf_meta_cstr(struct gguf_meta *m, const char *key, const char *s);
 /* An array; count elements have to follow. */
 void gguf_meta_array(struct gguf_meta *m, const char *key, enum gguf_type elem, uint64_t count);
 void gguf_elem_str(struct gguf_meta *m, const char *s, size_t n);

@@ -52,6 +52,9 @@ int arch_check(const struct arch *a, const char *name, struct err *err);
 /* The metadata of a GGUF file below arch_gguf_name, as llama.cpp reads it; -1: it has no words for
  * this model. Llama 3's scaling is not in it but in the tensor rope_freqs.weight. */
 int arch_write_gguf(const struct arch *a, struct gguf_meta *m, struct err *err);
+/* The type that a matrix of cols columns and GGUF's name gets in a file of type `wanted`: what
+ * llama-quantize chooses without an importance matrix, of Q4_K the mixture Q4_K_M. Vectors are F32. */
+enum dtype arch_gguf_type(const struct arch *a, const char *name, int64_t cols, enum dtype wanted);
 /* config.json, as transformers 4 and 5 read it, for weights of this type. */
 void arch_write_json(const struct arch *a, enum dtype dtype, struct buf *out);
 

@@ -83,5 +83,8 @@ void template_stops(const struct template *t, const struct token *tok, struct id
  * or, where the template has no form for that, raises an exception; so does an unknown role.
  */
 void template_jinja(const struct template *t, const char *system, struct buf *out);
+/* The same for Ollama's TEMPLATE: of a conversation that ends in a question it renders what encode_chat
+ * feeds, but for a bos at the beginning where the tokenizer adds one: Ollama does, too. */
+void template_ollama(const struct template *t, const struct token *tok, struct buf *out);
 
 #endif

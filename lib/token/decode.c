@@ -118,6 +118,11 @@ uint32_t token_count(const struct token *t)
 	return t->n;
 }
 
+bool token_adds_bos(const struct token *t)
+{
+	return t->adds_bos;
+}
+
 int64_t token_bos(const struct token *t)
 {
 	return t->bos;

@@ -1,26 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A tokenizer from the metadata of a GGUF file (tokenizer.ggml.*). */
-#include "token/vocab.h"
+#include "token/gguf_names.h"
 
 #include "format/gguf.h"
 
 #include <string.h>
 
-/* tokenizer.ggml.token_type */
-enum { TYPE_NORMAL = 1, TYPE_UNKNOWN = 2, TYPE_CONTROL = 3, TYPE_USER = 4, TYPE_UNUSED = 5 };
-
-/* The names of pre-tokenizers, and the tokenizer.json that stands behind each. */
-static const struct pre {
-	const char *name;
-	bool nfc, ignore_merges, trim_offsets;
-	size_t n_steps;
-	struct split_step steps[2];
-} pres[] = {
-	{ "qwen2", true, false, false, 1, { { SPLIT_QWEN2 } } },
-	{ "smollm", false, false, true, 2, { { SPLIT_DIGITS }, { SPLIT_GPT2 } } },
-	{ "llama-bpe", false, true, true, 1, { { SPLIT_LLAMA3 } } },
-	{ "gpt-2", false, false, true, 1, { { SPLIT_GPT2 } } },
+const struct pre token_pres[] = {
+	{ "qwen2", true, false, false, false, 1, { { SPLIT_QWEN2 } } },
+	{ "smollm", false, false, true, false, 2, { { SPLIT_DIGITS }, { SPLIT_GPT2 } } },
+	{ "llama-bpe", false, true, true, true, 1, { { SPLIT_LLAMA3 } } },
+	{ "gpt-2", false, false, true, false, 1, { { SPLIT_GPT2 } } },
 };
+const size_t token_n_pres = sizeof(token_pres) / sizeof(*token_pres);
 
 static bool is_text(const char *s, size_t n, const char *want)
 {
@@ -36,14 +28,15 @@ static int read_pre(struct token *t, const struct gguf *g, struct err *err)
 	if (!gguf_get_str(g, "tokenizer.ggml.pre", &s, &n))
 		return err_set(err,
 			       "no tokenizer.ggml.pre: the file does not say how it splits text");
-	for (size_t i = 0; i < sizeof(pres) / sizeof(*pres); i++) {
-		const struct pre *p = &pres[i];
+	for (size_t i = 0; i < token_n_pres; i++) {
+		const struct pre *p = &token_pres[i];
 
 		if (!is_text(s, n, p->name))
 			continue;
 		t->nfc = p->nfc;
 		t->ignore_merges = p->ignore_merges;
 		t->trim_offsets = p->trim_offsets;
+		t->adds_bos = p->adds_bos;
 		t->n_steps = p->n_steps;
 		memcpy(t->steps, p->steps, sizeof(p->steps));
 		return 0;
@@ -161,6 +154,7 @@ static void read_rest(struct token *t, const struct gguf *g)
 	t->bos = read_id(t, g, "tokenizer.ggml.bos_token_id");
 	t->eos = read_id(t, g, "tokenizer.ggml.eos_token_id");
 	t->pad = read_id(t, g, "tokenizer.ggml.padding_token_id");
+	gguf_get_bool(g, "tokenizer.ggml.add_bos_token", &t->adds_bos);
 	if (gguf_get_str(g, "tokenizer.chat_template", &s, &n))
 		t->chat_template = mem_strndup(s, n);
 }
@@ -171,7 +165,7 @@ static void spaces(struct token *t, const struct gguf *g)
 	bool prefix = true;
 
 	gguf_get_bool(g, "tokenizer.ggml.add_space_prefix", &prefix);
-	t->chars = t->byte_fallback = t->fuse_unk = true;
+	t->chars = t->byte_fallback = t->fuse_unk = t->adds_bos = true;
 	t->prefix = prefix ? PREFIX_ALWAYS : PREFIX_NEVER;
 	t->drop_space = prefix;
 }

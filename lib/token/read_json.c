@@ -349,9 +349,6 @@ static int check_decoder(const json_t *o, struct err *err)
 
 static int read_all(struct token *t, const json_t *root, struct err *err)
 {
-	const json_t *post = json_object_get(root, "post_processor");
-	char *text;
-
 	if (token_json_has_spaces(root)) {
 		if (token_json_read_spaces(t, root, err) < 0)
 			return -1;
@@ -363,10 +360,7 @@ static int read_all(struct token *t, const json_t *root, struct err *err)
 	if (read_model(t, json_object_get(root, "model"), err) < 0 ||
 	    read_added_tokens(t, json_object_get(root, "added_tokens"), err) < 0)
 		return -1;
-	if (json_is_object(post) && (text = json_dumps(post, 0))) {
-		t->post_processor = mem_strdup(text);
-		free(text);
-	}
+	token_read_post(t, json_object_get(root, "post_processor"));
 	return token_finish(t, err);
 }
 

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 struct token;
+struct gguf_meta;
 
 struct token *token_open(const char *path, struct err *err);
 void token_close(struct token *t);
@@ -50,6 +51,12 @@ const char *token_chat_template(const struct token *t);
 /* Hex SHA-256 over what decides the ids (vocabulary, merges, added tokens, pre-tokenizer): the same
  * for a tokenizer.json and a GGUF of the same tokenizer. */
 const char *token_hash(const struct token *t);
+/* By the source's word, does a text begin with bos? The encoder adds none. */
+bool token_adds_bos(const struct token *t);
+/* The metadata tokenizer.ggml.* of a GGUF file for a model of vocab rows. eos: what ends an answer
+ * (-1: none); chat: chat template text, NULL: none. An error where GGUF has no words for it. */
+int token_write_gguf(const struct token *t, uint32_t vocab, int64_t eos, const char *chat,
+		     struct gguf_meta *m, struct err *err);
 /* tokenizer.json text that Hugging Face tokenizers loads with the same behaviour. */
 void token_write_json(const struct token *t, struct buf *out);
 

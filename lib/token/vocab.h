@@ -125,6 +125,7 @@ struct token {
 	struct split_step steps[SPLIT_MAX_STEPS];
 	size_t n_steps;
 	char *post_processor; /* JSON text for token_write_json; NULL: none */
+	bool adds_bos; /* by the source's word a text begins with bos; the encoder leaves it to others */
 
 	int64_t bos, eos, pad;
 	char *chat_template;
@@ -202,6 +203,11 @@ struct shown token_json_shown(const json_t *o);
 /* read_spaces.c: is it SentencePiece's BPE, and all but its model and added tokens. */
 bool token_json_has_spaces(const json_t *root);
 int token_json_read_spaces(struct token *t, const json_t *root, struct err *err);
+
+/* post.c: tokenizer.json's post_processor. */
+struct jsonw;
+void token_read_post(struct token *t, const json_t *post);
+void token_write_post(const struct token *t, struct jsonw *w);
 
 /* split.c: the pre-tokenizer `pattern` of tokenizer.json; false when unknown. */
 bool split_known(const char *pattern, enum split_kind *kind);

@@ -207,11 +207,7 @@ void token_write_json(const struct token *t, struct buf *out)
 		write_spaces(t, &w);
 	else
 		write_byte_steps(t, &w);
-	jsonw_key(&w, "post_processor");
-	if (t->post_processor)
-		jsonw_raw(&w, t->post_processor);
-	else
-		jsonw_null(&w);
+	token_write_post(t, &w);
 	write_decoder(t, &w);
 	write_model(t, &w);
 	jsonw_close(&w, '}');

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "train/run.h"
 
+#include "adapter/card.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/jsonw.h"
@@ -157,7 +158,8 @@ static int save(struct run *r, struct err *err)
 	const char *dir = r->c.output_dir;
 
 	if (runlog_finish(&r->log, r->c.plot_loss, err) < 0 ||
-	    provenance_write(dir, &r->provenance, err) < 0)
+	    provenance_write(dir, &r->provenance, err) < 0 ||
+	    card_write(dir, CARD_ADAPTER, &r->provenance, err) < 0)
 		return -1;
 	return adapter_write(dir, &r->t.lora, r->t.lora.p, &r->t.info, err);
 }

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the writers of lib/adapter/merge*.c share; private to them. */
+#ifndef ADAPTER_MERGE_PARTS_H
+#define ADAPTER_MERGE_PARTS_H
+
+#include "adapter/merge.h"
+
+/* How answers are drawn by default. */
+struct merge_sampling {
+	bool known; /* the base has a generation_config.json */
+	double temperature; /* 0: always the likeliest token */
+	double top_p, repetition_penalty;
+	long top_k;
+};
+
+struct merge {
+	const struct merge_job *job;
+	struct source src;
+	struct adapter_list adapters;
+	struct dev *dev;
+	struct token *tok;
+	enum dtype type;
+	int64_t eos; /* what ends an answer: the template's first stop word, else the tokenizer's */
+	struct merge_sampling sampling;
+	struct buf chat; /* the chat template's text; empty: none */
+};
+
+/* Every tensor of a model under Hugging Face's names, in the order it is written; vectors have one
+ * dimension. All of type t. */
+struct entries {
+	struct tensor_entry *v;
+	size_t n;
+	struct arena arena;
+};
+
+void entries_list(struct entries *e, const struct arch *a, enum dtype t);
+void entries_free(struct entries *e);
+
+/* merge.c: a tensor in fp32 with the adapters added, from the heap; and n numbers of rows of cols
+ * rounded to t, from the heap, *bytes of them. */
+float *merge_tensor(struct merge *m, const struct tensor_entry *e, struct err *err);
+void *merge_round(const float *x, int64_t rows, int64_t cols, enum dtype t, size_t *bytes);
+
+/* The weights' files in dir. */
+int merge_write_safetensors(struct merge *m, const char *dir, struct err *err);
+int merge_write_gguf(struct merge *m, const char *dir, struct err *err);
+int merge_write_lora(struct merge *m, const char *dir, struct err *err);
+/* All the other files. */
+int merge_write_texts(struct merge *m, const char *dir, struct err *err);
+/* modelfile.c */
+int merge_read_sampling(struct merge *m, struct err *err);
+int merge_write_modelfile(struct merge *m, const char *dir, struct err *err);
+
+/* Writes dir/name. */
+int merge_put(const char *dir, const char *name, const struct buf *text, struct err *err);
+
+#endif
