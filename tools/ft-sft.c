@@ -15,7 +15,7 @@ static const struct cmd cmd = {
 		"  ds-tokenize sft.yaml | ft-sft sft.yaml -\n"
 		"\nExit code: 0; 2 trouble; 75 interrupted, can go on; 76 the numbers broke.\n",
 	.opts = run_opts,
-	.semantics = 1,
+	.semantics = 2,
 };
 
 int main(int argc, char **argv)

@@ -67,6 +67,7 @@ struct config {
 	const char *optim; /* "adamw_torch", "adamw_torch_fused": the same here */
 	double weight_decay, adam_beta1, adam_beta2, adam_epsilon;
 	double max_grad_norm; /* 0: no clipping */
+	bool share_prefixes; /* ours: what sequences of a micro-batch begin with alike is computed once */
 	bool bf16, fp16; /* fp16 is read as bf16, with a note: then bf16 is true */
 	long seed;
 	long data_seed; /* null was replaced by seed */

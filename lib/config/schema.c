@@ -113,6 +113,8 @@ const struct key config_keys[] = {
 	     RANGE(0, 1), .open = OPEN_MIN),
 	USED(max_grad_norm, NUM, S | D, "1.0", "Gradients are clipped to this norm; 0: never.",
 	     RANGE(0, INFINITY)),
+	USED(share_prefixes, BOOL, S | D, "true",
+	     "Compute once what sequences begin with alike (not a key of LLaMA-Factory).",),
 	USED(bf16, BOOL, S | D, "false", "Matrix products in bfloat16.",),
 	USED(fp16, BOOL, S | D, "false", "Read as bf16, with a note.",),
 	USED(seed, INT, S | D, "42", "The seed of everything random.", RANGE(0, 4294967295.0)),

@@ -38,25 +38,6 @@ static int max(int a, int b)
 	return a > b ? a : b;
 }
 
-void batch_need(struct batch_limits *sum, int n_tokens, int n_segs, int n_ranges, int n_rows,
-		int max_q, int max_k)
-{
-	sum->tokens += n_tokens;
-	sum->segs += n_segs;
-	sum->ranges += n_ranges;
-	sum->rows += n_rows;
-	sum->max_q = max(sum->max_q, max_q);
-	sum->max_k = max(sum->max_k, max_k);
-}
-
-bool batch_fits(const struct batch *b, const struct batch_limits *more)
-{
-	return b->n_tokens + more->tokens <= b->limits.tokens &&
-	       b->n_segs + more->segs <= b->limits.segs &&
-	       b->n_ranges + more->ranges <= b->limits.ranges &&
-	       b->n_rows + more->rows <= b->limits.rows;
-}
-
 /* Tokens and the segment itself; its ranges are the caller's to add. */
 static int segment(struct batch *b, const uint32_t *ids, int n, int first_pos)
 {
@@ -88,8 +69,8 @@ int batch_segment(struct batch *b, const uint32_t *ids, int n, int parent)
 	const struct attn_seg *p = parent >= 0 ? &b->segs[parent] : NULL;
 	int s = segment(b, ids, n, p ? b->pos[p->q_end - 1] + 1 : 0);
 
-	if (p)
-		range(b, s, p->q_begin, p->q_end);
+	for (int r = p ? p->range_begin : 0; p && r < p->range_end; r++)
+		range(b, s, b->ranges[r].k_begin, b->ranges[r].k_end);
 	range(b, s, b->segs[s].q_begin, b->segs[s].q_end);
 	return s;
 }

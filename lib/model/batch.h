@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A packed micro-batch on the host: whole sequences end to end, no padding. A sequence is one or
- * more segments; an answer may share the segment of its prompt with another answer. Loss rows say
+ * more segments, of which the first ones may be another's, too (train/pack.h). Loss rows say
  * which token's hidden state predicts which id. Capacities are fixed when it is opened.
  */
 #ifndef MODEL_BATCH_H
@@ -27,15 +27,9 @@ struct batch {
 void batch_open(struct batch *b, const struct batch_limits *limits);
 void batch_close(struct batch *b);
 void batch_reset(struct batch *b);
-/* What the sequences of a batch ask of capacities, added up: for the plan. */
-void batch_need(struct batch_limits *sum, int n_tokens, int n_segs, int n_ranges, int n_rows,
-		int max_q, int max_k);
-/* True when a sequence that needs `more` fits beside what is there. */
-bool batch_fits(const struct batch *b, const struct batch_limits *more);
 /*
- * Append n tokens as a segment that sees itself causally and, when parent >= 0, all keys of that
- * segment (which has no parent of its own); positions go on after the parent's. Returns the
- * segment's number.
+ * Append n tokens as a segment that sees itself causally and, when parent >= 0, all that that
+ * segment's last token sees; positions go on after the parent's. Returns the segment's number.
  */
 int batch_segment(struct batch *b, const uint32_t *ids, int n, int parent);
 /* As batch_segment without parent, for a KV cache: its keys are the rows [k_begin, k_begin +

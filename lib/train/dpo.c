@@ -5,41 +5,20 @@
  *   loss = -(1 - eps) log sigmoid(z) - eps log sigmoid(-z) + ftx (-pc / |chosen|);
  *   dloss/dpc = -beta ((1 - eps) sigmoid(-z) - eps sigmoid(z)) - ftx / |chosen|, dloss/dpr the
  *   opposite of the first part. Mean over the pairs of a micro-batch, then over the micro-batches.
- * The prompt of a pair is one segment that both answers see: computed once, exact.
  */
 #include "train/trainer.h"
 
 #include <math.h>
 
-static int rejected_length(const struct example *e)
+static int dpo_sequences(const struct example *e, struct sequence v[2])
 {
-	return (int)(e->n_ids - e->n_prompt - e->n_chosen);
-}
+	const uint32_t *chosen = e->ids + e->n_prompt, *rejected = chosen + e->n_chosen;
 
-static void dpo_need(const struct example *e, struct batch_limits *sum)
-{
-	int p = (int)e->n_prompt, c = (int)e->n_chosen, r = rejected_length(e),
-	    longest = c > r ? c : r;
-
-	batch_need(sum, p + c + r, 3, 5, c + r, p > longest ? p : longest, p + longest);
-}
-
-/* An answer after the prompt's segment: the prompt's last token predicts its first. */
-static void place_answer(struct batch *b, int prompt, const uint32_t *ids, int n)
-{
-	int first = batch_first(b, batch_segment(b, ids, n, prompt));
-
-	batch_row(b, b->segs[prompt].q_end - 1, ids[0]);
-	for (int i = 1; i < n; i++)
-		batch_row(b, first + i - 1, ids[i]);
-}
-
-static void dpo_place(struct batch *b, const struct example *e)
-{
-	int prompt = batch_segment(b, e->ids, (int)e->n_prompt, -1);
-
-	place_answer(b, prompt, e->ids + e->n_prompt, (int)e->n_chosen);
-	place_answer(b, prompt, e->ids + e->n_prompt + e->n_chosen, rejected_length(e));
+	v[0] = (struct sequence){ e->ids, chosen, e->n_prompt, e->n_chosen, NULL, 0 };
+	v[1] = (struct sequence){ e->ids,      rejected,
+				  e->n_prompt, e->n_ids - e->n_prompt - e->n_chosen,
+				  NULL,        0 };
+	return 2;
 }
 
 static void dpo_weigh(const struct trainer *t, const struct step_window *win,
@@ -87,8 +66,7 @@ static void dpo_loss(const struct trainer *t, const struct placed *p, const floa
 const struct objective objective_dpo = {
 	.name = "dpo",
 	.stage = SHARD_DPO,
-	.need = dpo_need,
-	.place = dpo_place,
+	.sequences = dpo_sequences,
 	.weigh = dpo_weigh,
 	.loss = dpo_loss,
 };

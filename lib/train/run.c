@@ -183,6 +183,7 @@ static void summary(const struct run *r)
 	jsonw_knum(&w, "train_loss", r->log.total_loss / (double)(r->t.step - r->log.first_step),
 		   9);
 	jsonw_kint(&w, "tokens", (int64_t)r->log.n_tokens);
+	jsonw_kint(&w, "tokens_computed", (int64_t)r->log.n_computed);
 	jsonw_knum(&w, "seconds", took, 6);
 	jsonw_knum(&w, "tokens_per_second", (double)r->log.n_tokens / took, 6);
 	jsonw_close(&w, '}');
@@ -202,8 +203,10 @@ static void announce(const struct run *r)
 static int run(struct run *r, const struct operands *ops, struct err *err)
 {
 	const struct run_args *a = r->args;
-	struct trainer_options o = { a->device ? a->device : "auto", a->threads, a->memory_limit,
-				     r->stop };
+	struct trainer_options o = { .device = a->device ? a->device : "auto",
+				     .threads = a->threads,
+				     .memory_limit_gb = a->memory_limit,
+				     .stop = r->stop };
 	const char *resume;
 
 	if (load_config(r, ops, err) < 0 || shard_open(&r->shard, ops->shard, err) < 0 ||

@@ -190,6 +190,7 @@ int runlog_step(struct runlog *l, const struct metrics *m, double grad_norm, dou
 	l->n_sum++;
 	l->total_loss += m->loss;
 	l->n_tokens += m->n_tokens;
+	l->n_computed += m->n_computed;
 	show(l, m->loss);
 	if (l->t->step % l->interval && l->t->step != l->t->schedule.total_steps)
 		return 0;

@@ -26,7 +26,8 @@ struct runlog {
 	struct log_row sum; /* since the last row */
 	long n_sum;
 	double total_loss;
-	uint64_t n_tokens;
+	uint64_t n_tokens,
+		n_computed; /* of data; of micro-batches, where what is shared counts once */
 	long first_step;
 };
 

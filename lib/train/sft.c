@@ -2,29 +2,18 @@
 /* Supervised fine-tuning: the exact mean of -log p over all trained tokens of the optimizer step. */
 #include "train/trainer.h"
 
-/* Tokens whose prediction is trained: the first token of a sequence is predicted by nothing. */
+static int sft_sequences(const struct example *e, struct sequence v[2])
+{
+	v[0] = (struct sequence){ e->ids, NULL, e->n_ids, 0, e->spans, e->n_spans };
+	return 1;
+}
+
 static int trained(const struct example *e)
 {
-	int n = 0;
+	struct sequence v[2];
 
-	for (uint32_t s = 0; s < e->n_spans; s++)
-		n += (int)(e->spans[s].end - e->spans[s].begin) - (e->spans[s].begin == 0);
-	return n;
-}
-
-static void sft_need(const struct example *e, struct batch_limits *sum)
-{
-	batch_need(sum, (int)e->n_ids, 1, 1, trained(e), (int)e->n_ids, (int)e->n_ids);
-}
-
-static void sft_place(struct batch *b, const struct example *e)
-{
-	int first = batch_first(b, batch_segment(b, e->ids, (int)e->n_ids, -1));
-
-	for (uint32_t s = 0; s < e->n_spans; s++)
-		for (uint32_t i = e->spans[s].begin ? e->spans[s].begin : 1; i < e->spans[s].end;
-		     i++)
-			batch_row(b, first + (int)i - 1, e->ids[i]);
+	sft_sequences(e, v);
+	return sequence_rows(v);
 }
 
 static void sft_weigh(const struct trainer *t, const struct step_window *win,
@@ -51,8 +40,7 @@ static void sft_loss(const struct trainer *t, const struct placed *p, const floa
 const struct objective objective_sft = {
 	.name = "sft",
 	.stage = SHARD_SFT,
-	.need = sft_need,
-	.place = sft_place,
+	.sequences = sft_sequences,
 	.weigh = sft_weigh,
 	.loss = sft_loss,
 };

@@ -11,34 +11,36 @@
 static void flush(struct trainer *t, const struct lora *lora, bool gradient, packed_fn done,
 		  struct metrics *m)
 {
-	if (!t->batch.n_tokens)
+	if (!t->n_placed)
 		return;
+	pack_emit(&t->pack);
+	m->n_computed += (uint64_t)t->batch.n_tokens;
 	if (t->dropout_seed) /* another mask for every micro-batch */
 		t->pass.dropout_seed = t->dropout_seed + t->n_packed++ * 0x9E3779B97F4A7C15u;
 	pass_forward(&t->pass, &t->batch, lora, NULL);
 	pass_head(&t->pass, &t->batch, t->logp, gradient);
 	done(t, m);
-	batch_reset(&t->batch);
 	t->n_placed = 0;
 }
 
 void step_run(struct trainer *t, const uint32_t *examples, const float *weights, uint32_t n,
 	      const struct lora *lora, bool gradient, packed_fn done, struct metrics *m)
 {
-	batch_reset(&t->batch);
+	/* Under dropout every sequence has masks of its own. */
+	t->pack.share = t->c->share_prefixes && !(t->dropout_seed && lora && lora->dropout > 0);
 	t->n_placed = 0;
 	for (uint32_t i = 0; i < n; i++) {
 		const struct example *e = &t->shard->v[examples[i]];
-		struct batch_limits need = { 0 };
-		struct placed *p;
+		struct sequence v[2];
+		int n_v = t->objective->sequences(e, v), row = t->pack.n_rows;
 
-		t->objective->need(e, &need);
-		if (!batch_fits(&t->batch, &need))
+		if (!pack_add(&t->pack, v, n_v)) {
 			flush(t, lora, gradient, done, m);
-		p = &t->placed[t->n_placed++];
-		*p = (struct placed){ examples[i], weights ? weights[i] : 0, t->batch.n_rows,
-				      need.rows };
-		t->objective->place(&t->batch, e);
+			row = 0;
+			pack_add(&t->pack, v, n_v); /* by itself every example fits */
+		}
+		t->placed[t->n_placed++] = (struct placed){ examples[i], weights ? weights[i] : 0,
+							    row, t->pack.n_rows - row };
 		m->n_tokens += e->n_ids;
 	}
 	flush(t, lora, gradient, done, m);

@@ -77,25 +77,30 @@ static int continued_lora(struct trainer *t, const char *path, struct err *err)
 	return 0;
 }
 
-static int64_t longest_key(const struct example *e, const struct objective *o)
+/* Positions that an example asks for. */
+static int longest_sequence(const struct trainer *t, const struct example *e)
 {
-	struct batch_limits need = { 0 };
+	struct sequence v[2];
+	int n = t->objective->sequences(e, v), most = 1;
 
-	o->need(e, &need);
-	return need.max_k;
+	for (int i = 0; i < n; i++) {
+		int length = (int)(v[i].n_head + v[i].n_tail);
+
+		most = length > most ? length : most;
+	}
+	return most;
 }
 
-/* Positions that the longest example asks for. */
 static int positions(const struct trainer *t)
 {
-	int64_t most = 1;
+	int most = 1;
 
 	for (size_t i = 0; i < t->shard->n; i++) {
-		int64_t n = longest_key(&t->shard->v[i], t->objective);
+		int n = longest_sequence(t, &t->shard->v[i]);
 
 		most = n > most ? n : most;
 	}
-	return (int)most;
+	return most;
 }
 
 static int open_model(struct trainer *t, const char *merged, struct err *err)
@@ -121,41 +126,54 @@ static int open_model(struct trainer *t, const char *merged, struct err *err)
 	return model_open(&t->model, t->dev, &t->source, &o, err);
 }
 
-/* Capacities: the longest example, and as many tokens as a step holds up to MICRO_TOKENS. */
-static int find_limits(const struct trainer *t, struct batch_limits *l, struct err *err)
+/* An example that the model cannot take is an error; *l is raised to what it needs. */
+static int check_example(const struct trainer *t, size_t i, struct batch_limits *l, struct err *err)
+{
+	const struct example *e = &t->shard->v[i];
+	bool share = t->c->share_prefixes && !(t->c->lora_dropout > 0);
+	struct sequence v[2];
+	int n = t->objective->sequences(e, v), alone = pack_alone(v, n, share), rows = 0;
+
+	if (longest_sequence(t, e) > t->model.n_positions)
+		return err_set(
+			err,
+			"example %zu of the shard has %u tokens, the model has %d positions; "
+			"tokenize with a smaller cutoff_len",
+			i, e->n_ids, t->model.n_positions);
+	for (uint32_t k = 0; k < e->n_ids; k++)
+		if (e->ids[k] >= (uint32_t)t->model.arch.vocab)
+			return err_set(err,
+				       "example %zu of the shard holds id %u, the model has %d", i,
+				       e->ids[k], t->model.arch.vocab);
+	for (int k = 0; k < n; k++)
+		rows += sequence_rows(&v[k]);
+	l->tokens = alone > l->tokens ? alone : l->tokens;
+	l->rows = rows > l->rows ? rows : l->rows;
+	return 0;
+}
+
+/* Capacities: the longest example, and as many tokens as a step holds up to micro_tokens. */
+static int find_limits(const struct trainer *t, int micro_tokens, struct batch_limits *l,
+		       struct err *err)
 {
 	uint64_t total = 0, step;
 
 	memset(l, 0, sizeof(*l));
 	for (size_t i = 0; i < t->shard->n; i++) {
-		const struct example *e = &t->shard->v[i];
-
-		if (longest_key(e, t->objective) > t->model.n_positions)
-			return err_set(err,
-				       "example %zu of the shard has %u tokens, the model has %d "
-				       "positions; "
-				       "tokenize with a smaller cutoff_len",
-				       i, e->n_ids, t->model.n_positions);
-		for (uint32_t k = 0; k < e->n_ids; k++)
-			if (e->ids[k] >= (uint32_t)t->model.arch.vocab)
-				return err_set(
-					err,
-					"example %zu of the shard holds id %u, the model has %d", i,
-					e->ids[k], t->model.arch.vocab);
-		if ((int)e->n_ids > l->tokens)
-			l->tokens = (int)e->n_ids;
-		total += e->n_ids;
+		if (check_example(t, i, l, err) < 0)
+			return -1;
+		total += t->shard->v[i].n_ids;
 	}
 	step = (uint64_t)l->tokens * t->schedule.batch_size * t->schedule.accumulation;
 	if (step > total)
 		step = total;
-	if (step > MICRO_TOKENS)
-		step = MICRO_TOKENS;
+	if (step > (uint64_t)micro_tokens)
+		step = (uint64_t)micro_tokens;
 	if ((uint64_t)l->tokens < step)
 		l->tokens = (int)step;
 	l->segs = l->tokens;
-	l->ranges = 2 * l->tokens;
-	l->rows = l->tokens;
+	l->ranges = PACK_DEPTH * l->tokens;
+	l->rows = l->rows > l->tokens ? l->rows : l->tokens;
 	return 0;
 }
 
@@ -175,7 +193,7 @@ static int open_pass(struct trainer *t, const struct trainer_options *o, struct 
 {
 	struct pass_options po = { .train = true };
 
-	if (find_limits(t, &po.limits, err) < 0)
+	if (find_limits(t, o->micro_tokens ? o->micro_tokens : MICRO_TOKENS, &po.limits, err) < 0)
 		return -1;
 	lora_widths(&t->lora, &po.lora_width, &po.lora_rows);
 	pass_plan(&t->pass, &t->model, &po);
@@ -192,7 +210,8 @@ static int open_pass(struct trainer *t, const struct trainer_options *o, struct 
 	if (pass_open(&t->pass, &t->model, &po, err) < 0)
 		return -1;
 	batch_open(&t->batch, &po.limits);
-	t->placed = mem_new((size_t)po.limits.segs, sizeof(*t->placed));
+	pack_open(&t->pack, &t->batch);
+	t->placed = mem_new((size_t)po.limits.rows, sizeof(*t->placed));
 	t->logp = mem_new((size_t)po.limits.rows, sizeof(*t->logp));
 	t->coef = mem_new((size_t)po.limits.rows, sizeof(*t->coef));
 	t->order = mem_new(t->shard->n, sizeof(*t->order));
@@ -280,6 +299,7 @@ void trainer_close(struct trainer *t)
 {
 	if (t->dev)
 		t->dev->ops->free(t->dev, t->norm);
+	pack_close(&t->pack);
 	batch_close(&t->batch);
 	pass_close(&t->pass);
 	lora_close(&t->lora);

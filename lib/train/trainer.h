@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "model/pass.h"
 #include "shard/shard.h"
+#include "train/pack.h"
 #include "train/schedule.h"
 
 #include <signal.h>
@@ -28,15 +29,14 @@ struct metrics {
 	double loss;
 	double rewards_chosen, rewards_rejected, accuracy, logps_chosen, logps_rejected;
 	uint64_t n_tokens; /* of data, prompts of a pair counted once */
+	uint64_t n_computed; /* of micro-batches: what is shared counted once */
 };
 
 struct objective {
 	const char *name; /* "sft" */
 	enum shard_stage stage;
-	/* What the example asks of a batch. */
-	void (*need)(const struct example *e, struct batch_limits *sum);
-	/* Appends the example with its loss rows. */
-	void (*place)(struct batch *b, const struct example *e);
+	/* The one or two sequences that an example is; returns how many. */
+	int (*sequences)(const struct example *e, struct sequence v[2]);
 	/* Weight of each example of a window, into w[0..n). */
 	void (*weigh)(const struct trainer *t, const struct step_window *win,
 		      const uint32_t *examples, float *w);
@@ -52,6 +52,7 @@ struct trainer_options {
 	const char *device;
 	long threads;
 	double memory_limit_gb; /* 0: what the machine has */
+	int micro_tokens; /* of a micro-batch, at least the longest example; 0: the trainer's choice */
 	volatile sig_atomic_t *stop; /* NULL: none. Set: opening ends with ERR_INTERRUPTED */
 };
 
@@ -68,6 +69,7 @@ struct trainer {
 	struct adapter_info info;
 	struct pass pass;
 	struct batch batch;
+	struct pack pack;
 	struct schedule schedule;
 	float *reference; /* DPO: log-probabilities (n, 2) of chosen, rejected */
 	/* room for one step */
