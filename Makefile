@@ -121,3 +121,5 @@ help:	## this text
 	@awk '/^[a-z]+:.*\t## / { n = $$0; sub(/:.*/, "", n); sub(/.*\t## /, ""); printf "  %-24s %s\n", n, $$0 } \
 		/^## / { n = $$2; sub(/:$$/, "", n); sub(/^## [^ ]* /, ""); printf "  %-24s %s\n", n, $$0 }' \
 		Makefile pipelines/stages.mk
+	@echo 'Pipelines: $(PIPELINES)'
+	@echo 'Bases: $(BASES)'

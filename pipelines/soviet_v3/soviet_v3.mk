@@ -2,7 +2,7 @@
 PIPELINES         += soviet_v3
 soviet_v3.sft     := sft_complete_v3
 soviet_v3.dpo     := dpo_soviet_jokes
-soviet_v3.eval    := sft_complete_v3[0:40] sft_complete_v3[40:60] dpo_soviet_jokes eval_smalltalk \
+soviet_v3.eval.dpo := sft_complete_v3[0:40] sft_complete_v3[40:60] dpo_soviet_jokes eval_smalltalk \
                      eval_wordings eval_pairs
 soviet_v3.eval.sft := sft_complete_v3[0:40] sft_complete_v3[40:60]
 soviet_v3.gates.sft := sft_complete_v3[0:40]:exact>=38 sft_complete_v3[40:60]:exact>=18

@@ -219,7 +219,7 @@ is "$(ran)" "$validate${tokenize}ft-sft " 'runs beside'
 exits 0 'the first base' line pipelines/soviet_v3
 is "$(ran)" '' 'is still up to date'
 exits 2 'an unknown base' line pipelines/soviet_v3 BASE=nobody
-has "$T/err" 'smollm2-135m-instruct fake other' 'gets the list of those there are'
+has "$T/err" 'llama-3.2-1b-instruct fake other' 'gets the list of those there are'
 echo changed >models/fake/model.gguf
 rm models/fake/model.gguf.key
 printf '#!/bin/sh\nexit 0\n' >.ci/deps
