@@ -237,12 +237,14 @@ fetch_file()
 		fi
 		check_space
 		before=$(bytes "$part")
-		say "fetching $path${size:+, $size bytes}$(if [ "$before" -gt 0 ]; then echo ", from byte $before on"; fi)"
 		ended=0
-		get || ended=1
+		if [ "$before" != "$size" ]; then
+			say "fetching $path${size:+, $size bytes}$(if [ "$before" -gt 0 ]; then echo ", from byte $before on"; fi)"
+			get || ended=1
+		fi
 		now=$(bytes "$part")
 		if [ "$now" -gt "$best" ]; then failures=0 best=$now; fi
-		if [ $status -eq 33 ]; then
+		if [ "$status" -eq 33 ]; then
 			say "$path: $(origin "$url") does not go on where it was; starting over"
 			drop
 		elif [ -n "$size" ] && [ "$now" -gt "$size" ]; then
