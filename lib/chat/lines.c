@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "chat/lines.h"
 
+#include "base/line.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -26,6 +28,11 @@ static enum lines_result read_more(struct lines *l, bool wait, struct err *err)
 	size_t left = l->buf.n - l->at;
 	ssize_t got;
 
+	if (left > LINE_BYTES_MAX) {
+		err_set(err, "standard input:%zu: the line has more than %zu MiB", l->number + 1,
+			LINE_BYTES_MAX >> 20);
+		return LINES_ERROR;
+	}
 	if (!wait && poll(&ready, 1, 0) <= 0)
 		return LINES_NONE_YET;
 	if (l->at) {

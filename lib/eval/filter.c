@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "eval/filter.h"
 
-#include <errno.h>
+#include "base/line.h"
+
 #include <jansson.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* The message never quotes the line, which may be long. */
@@ -60,23 +60,21 @@ int eval_filter_logprobs(struct engine *e, FILE *in, struct out *out, struct err
 {
 	struct ids ids = { 0 };
 	struct buf text = { 0 };
-	char *line = NULL;
-	size_t cap = 0, number = 0;
-	ssize_t n;
-	int rc = 0;
+	struct line line = { .in = in };
+	int rc;
 
-	while (!rc && (errno = 0, n = getline(&line, &cap, in)) >= 0) {
-		number++;
+	while ((rc = line_next(&line, err)) > 0) {
 		ids.n = 0;
 		buf_reset(&text);
-		if (parse(line, (size_t)n, &ids, err) < 0 || answer(e, &ids, &text, err) < 0)
-			rc = err_wrap(err, "standard input:%zu", number);
+		if (parse(line.text.p, line.text.n, &ids, err) < 0 ||
+		    answer(e, &ids, &text, err) < 0)
+			rc = err_wrap(err, "standard input:%zu", line.number);
 		else
 			rc = out_write(out, text.p, text.n, err);
+		if (rc < 0)
+			break;
 	}
-	if (!rc && (ferror(in) || errno))
-		rc = err_sys(err, "standard input");
-	free(line);
+	line_free(&line);
 	ids_free(&ids);
 	buf_free(&text);
 	return rc;

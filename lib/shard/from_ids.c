@@ -1,27 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shard/from_ids.h"
 
+#include "base/line.h"
 #include "shard/idline.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-static int from_id_line(struct shard_writer **w, struct shard_info *info, struct idline *l,
-			const char *path, const char *want, struct err *err)
+static int write_record(struct shard_writer *w, const struct shard_info *info,
+			const struct idline *l, const char *want, struct err *err)
 {
 	const char *stage = l->stage == SHARD_DPO ? "dpo" : "sft";
 
 	if (want && strcmp(want, stage))
 		return err_set(err, "this is a record for stage %s, not %s", stage, want);
-	if (!*w) {
-		info->stage = l->stage;
-		*w = shard_writer_open(path, info, err);
-		if (!*w)
-			return -1;
-	}
 	if (l->stage != info->stage)
 		return err_set(err, "SFT and preference records cannot share a shard");
-	return shard_write(*w, &l->e, err);
+	return shard_write(w, &l->e, err);
 }
 
 int shard_from_ids(FILE *in, const char *path, const char *stage, struct shard_info *info,
@@ -29,19 +23,26 @@ int shard_from_ids(FILE *in, const char *path, const char *stage, struct shard_i
 {
 	struct shard_writer *w = NULL;
 	struct idline l = { 0 };
-	char *text = NULL;
-	size_t cap = 0, line = 0;
-	ssize_t n;
-	int rc = 0;
+	struct line line = { .in = in };
+	int rc;
 
-	while (rc == 0 && (n = getline(&text, &cap, in)) > 0) {
-		line++;
-		if (idline_parse(&l, text, (size_t)n, err) < 0 ||
-		    from_id_line(&w, info, &l, path, stage, err) < 0)
-			rc = err_wrap(err, "standard input:%zu", line);
+	while ((rc = line_next(&line, err)) > 0) {
+		rc = idline_parse(&l, line.text.p, line.text.n, err);
+		if (rc == 0 && !w) { /* a fault of the output has no line of the input */
+			info->stage = l.stage;
+			w = shard_writer_open(path, info, err);
+			if (!w) {
+				rc = -1;
+				break;
+			}
+		}
+		if (rc == 0)
+			rc = write_record(w, info, &l, stage, err);
+		if (rc < 0) {
+			err_wrap(err, "standard input:%zu", line.number);
+			break;
+		}
 	}
-	if (rc == 0 && ferror(in))
-		rc = err_sys(err, "standard input");
 	if (rc == 0 && !w)
 		rc = err_set(err, "standard input: no records");
 	if (rc == 0)
@@ -49,6 +50,6 @@ int shard_from_ids(FILE *in, const char *path, const char *stage, struct shard_i
 	else
 		shard_writer_abort(w);
 	idline_free(&l);
-	free(text);
+	line_free(&line);
 	return rc;
 }

@@ -2,9 +2,8 @@
 #include "template/chat_filter.h"
 
 #include "base/jsonw.h"
+#include "base/line.h"
 #include "template/chat_render.h"
-
-#include <stdlib.h>
 
 static int filter_line(const char *family, const char *in, size_t n, struct buf *text,
 		       struct buf *line, struct err *err)
@@ -26,22 +25,19 @@ static int filter_line(const char *family, const char *in, size_t n, struct buf 
 int chat_filter(const char *family, FILE *in, struct out *out, struct err *err)
 {
 	struct buf text = { 0 }, line = { 0 };
-	char *p = NULL;
-	size_t cap = 0, at = 0;
-	ssize_t n;
-	int rc = 0;
+	struct line l = { .in = in };
+	int rc;
 
-	while (rc == 0 && (n = getline(&p, &cap, in)) > 0) {
-		at++;
-		if (filter_line(family, p, (size_t)n, &text, &line, err) < 0)
-			rc = err_wrap(err, "standard input:%zu", at);
+	while ((rc = line_next(&l, err)) > 0) {
+		if (filter_line(family, l.text.p, l.text.n, &text, &line, err) < 0)
+			rc = err_wrap(err, "standard input:%zu", l.number);
 		else
 			rc = out_write(out, line.p, line.n, err);
+		if (rc < 0)
+			break;
 	}
-	if (rc == 0 && ferror(in))
-		rc = err_sys(err, "standard input");
 	buf_free(&text);
 	buf_free(&line);
-	free(p);
+	line_free(&l);
 	return rc;
 }

@@ -2,10 +2,9 @@
 #include "token/filter.h"
 
 #include "base/jsonw.h"
+#include "base/line.h"
 #include "token/vocab.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Turns one parsed line into one line of output. */
@@ -97,26 +96,23 @@ static int filter(const struct token *t, FILE *in, struct out *out, bool skip_sp
 {
 	struct ids ids = { 0 };
 	struct buf text = { 0 };
-	char *line = NULL;
-	size_t cap = 0, number = 0;
-	ssize_t n;
-	int r = 0;
+	struct line line = { .in = in };
+	int r;
 
-	while (!r && (errno = 0, n = getline(&line, &cap, in)) >= 0) {
-		json_t *o = parse(line, (size_t)n, err);
+	while ((r = line_next(&line, err)) > 0) {
+		json_t *o = parse(line.text.p, line.text.n, err);
 
-		number++;
 		ids.n = 0;
 		buf_reset(&text);
 		if (!o || fn(t, o, skip_special, &ids, &text, err) < 0)
-			r = err_wrap(err, "standard input:%zu", number);
+			r = err_wrap(err, "standard input:%zu", line.number);
 		else
 			r = out_write(out, text.p, text.n, err);
 		json_decref(o);
+		if (r < 0)
+			break;
 	}
-	if (!r && (ferror(in) || errno))
-		r = err_sys(err, "standard input");
-	free(line);
+	line_free(&line);
 	ids_free(&ids);
 	buf_free(&text);
 	return r;
