@@ -30,10 +30,10 @@ struct reader {
 	bool eof, bom, again, taken;
 	bool comma; /* array: a ',' stands before */
 	bool cut; /* array: the element before was cut short, a ',' may be inside or behind it */
+	bool part; /* the element is the start of one that is too long */
 	bool element; /* array: an element stands before */
 	bool one_a_line; /* lines: a record ended on the line it began on */
 	struct element last;
-	char head[HEAD]; /* start of an element too long to keep */
 };
 
 struct reader *reader_open(const char *path, struct err *err)
@@ -165,6 +165,19 @@ __attribute__((format(printf, 4, 5))) static void fault(struct element *e, enum 
 	va_end(ap);
 }
 
+/* Where such a record ends, and whether anything is behind it, is not looked for: it may be the
+ * whole of a file that is none of ours. */
+static int too_long(struct reader *r, struct element *e)
+{
+	e->p = r->buf + r->pos;
+	e->n = HEAD;
+	r->part = true;
+	fault(e, RULE_JSON_SYNTAX, 0, "a record of more than %d MiB; nothing behind it is read",
+	      ELEMENT_BYTES_MAX >> 20);
+	r->mode = MODE_DONE;
+	return 1;
+}
+
 /* Find the end of the array or object at pos. */
 static int scan_container(struct reader *r, struct element *e, struct err *err)
 {
@@ -174,13 +187,8 @@ static int scan_container(struct reader *r, struct element *e, struct err *err)
 	int rc;
 
 	while (!scan_window(&s, r->buf + r->pos, r->n - r->pos)) {
-		if (s.i > ELEMENT_BYTES_MAX) {
-			if (!s.too_long)
-				memcpy(r->head, r->buf + r->pos, HEAD);
-			s.too_long = true;
-			consume(r, s.i);
-			s.i = 0;
-		}
+		if (s.i > ELEMENT_BYTES_MAX)
+			return too_long(r, e);
 		rc = fill(r, err);
 		if (rc < 0)
 			return -1;
@@ -188,14 +196,11 @@ static int scan_container(struct reader *r, struct element *e, struct err *err)
 		if (rc == 0)
 			break;
 	}
-	e->p = s.too_long ? r->head : r->buf + r->pos;
-	e->n = s.too_long ? HEAD : s.i;
+	if (s.i > ELEMENT_BYTES_MAX)
+		return too_long(r, e);
+	e->p = r->buf + r->pos;
+	e->n = s.i;
 	r->due = s.i;
-	if (!s.too_long && s.i > ELEMENT_BYTES_MAX)
-		s.too_long = true;
-	if (s.too_long)
-		fault(e, RULE_JSON_SYNTAX, 0, "a record of more than %d MiB",
-		      ELEMENT_BYTES_MAX >> 20);
 	if (s.too_deep)
 		fault(e, RULE_JSON_SYNTAX, s.deep_at < e->n ? s.deep_at : 0,
 		      "nested more than %d levels deep", SCAN_DEPTH_MAX);
@@ -219,12 +224,8 @@ static int scan_other(struct reader *r, struct element *e, struct err *err)
 	size_t i = 1;
 
 	for (;; i++) {
-		if (i > ELEMENT_BYTES_MAX) {
-			fault(e, RULE_JSON_SYNTAX, 0, "a record of more than %d MiB",
-			      ELEMENT_BYTES_MAX >> 20);
-			r->mode = MODE_DONE;
-			break;
-		}
+		if (i > ELEMENT_BYTES_MAX)
+			return too_long(r, e);
 		if (r->pos + i == r->n) {
 			int rc = fill(r, err);
 
@@ -371,7 +372,7 @@ static void check_encoding(struct reader *r, struct element *e)
 {
 	size_t at = utf8_valid(e->p, e->n);
 
-	bool cut = e->p == r->head || !e->is_record;
+	bool cut = r->part || !e->is_record;
 
 	/* A character at the end of an excerpt may be cut; that is not the file's fault. */
 	if (at == e->n || (cut && e->n - at < 4))

@@ -17,7 +17,7 @@ struct scan {
 	size_t depth, deep_at; /* deep_at: where it became too deep, if too_deep */
 	uint64_t objects; /* bit d: container at depth d + 1 is an object */
 	char prev; /* last byte outside strings that is not white space */
-	bool string, escape, too_deep, too_long, done;
+	bool string, escape, too_deep, done;
 };
 
 /*
