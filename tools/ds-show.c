@@ -130,7 +130,7 @@ static void show(const struct args *args, const struct shard *s, struct view *v)
 
 	if (args->header || !args->json)
 		fputs(s->header, stdout);
-	for (size_t i = 0; i < n && !args->header; i++) {
+	for (size_t i = 0; i < n && !args->header && !ferror(stdout); i++) {
 		if (args->json) {
 			show_json(v, &s->v[i], s->info.stage);
 			continue;

@@ -55,17 +55,26 @@ struct run {
 	struct args args;
 	enum level level[RULE_COUNT];
 	const char *file; /* that findings are about */
+	char *shown; /* the same, fit for a line */
 	size_t findings, errors, warnings; /* in this file */
 	size_t all_errors;
 	struct buf json_findings, json_files;
 	struct jsonw wf, wl;
 };
 
+static void set_file(struct run *r, const char *name)
+{
+	r->file = name;
+	mem_free(r->shown);
+	r->shown = err_printable(mem_strdup(name));
+}
+
 static bool on_finding(void *arg, const struct finding *f)
 {
 	struct run *r = arg;
 	enum level level = r->level[f->rule];
 	const char *severity = level == LEVEL_ERROR ? "error" : "warning";
+	char *message;
 
 	if (level == LEVEL_OFF)
 		return true;
@@ -83,8 +92,10 @@ static bool on_finding(void *arg, const struct finding *f)
 		jsonw_kstr(&r->wf, "message", f->message);
 		jsonw_close(&r->wf, '}');
 	} else {
-		printf("%s:%zu:%zu: %s: %s [%s]\n", r->file, f->line, f->column, severity,
-		       f->message, rules[f->rule].name);
+		message = err_printable(mem_strdup(f->message));
+		printf("%s:%zu:%zu: %s: %s [%s]\n", r->shown, f->line, f->column, severity, message,
+		       rules[f->rule].name);
+		mem_free(message);
 		if (f->excerpt[0])
 			printf("    %s\n    %*s^\n", f->excerpt, (int)f->caret, "");
 	}
@@ -94,11 +105,11 @@ static bool on_finding(void *arg, const struct finding *f)
 static void file_done(struct run *r, const struct check_counts *n)
 {
 	progress_end();
-	fprintf(stderr, "%s: %zu record%s, %zu error%s, %zu warning%s\n", r->file, n->records,
+	fprintf(stderr, "%s: %zu record%s, %zu error%s, %zu warning%s\n", r->shown, n->records,
 		n->records == 1 ? "" : "s", r->errors, r->errors == 1 ? "" : "s", r->warnings,
 		r->warnings == 1 ? "" : "s");
 	if (r->findings >= FINDINGS_MAX)
-		fprintf(stderr, "%s: stopped after %d findings\n", r->file, FINDINGS_MAX);
+		fprintf(stderr, "%s: stopped after %d findings\n", r->shown, FINDINGS_MAX);
 	jsonw_open(&r->wl, '{');
 	jsonw_kstr(&r->wl, "file", r->file);
 	jsonw_kint(&r->wl, "records", (int64_t)n->records);
@@ -114,7 +125,7 @@ static int check_dataset(struct run *r, const struct dataset *d, struct err *err
 	struct err why;
 	int rc;
 
-	r->file = dataset_label(d);
+	set_file(r, dataset_label(d));
 	if (!reader_take(d->first)) {
 		check_close(c);
 		return err_set(err, "%s: was read before", r->file);
@@ -140,7 +151,7 @@ static int check_operand(struct run *r, const char *name, struct err *err)
 	} else if (fault.rule != RULE_COUNT) {
 		struct finding f = { fault.rule, fault.line, fault.column, err->msg, "", 0 };
 
-		r->file = fault.file;
+		set_file(r, fault.file);
 		on_finding(r, &f);
 		file_done(r, &(struct check_counts){ 0 });
 		rc = 0;
@@ -219,6 +230,7 @@ int main(int argc, char **argv)
 		printf("{\"findings\": %s, \"files\": %s}\n", r.json_findings.p, r.json_files.p);
 	buf_free(&r.json_findings);
 	buf_free(&r.json_files);
+	mem_free(r.shown);
 	mem_free(r.args.warn.v);
 	return tool_done(&cmd, code ? code : r.all_errors ? 1 : 0);
 }

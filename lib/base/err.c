@@ -6,19 +6,19 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A message is one line that a terminal shows as it is, whatever names went into it. */
-static void printable(char *s)
+char *err_printable(char *s)
 {
-	for (; *s; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			*s = '?';
+	for (char *p = s; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	return s;
 }
 
 static int set(struct err *err, enum err_kind kind, const char *fmt, va_list ap)
 {
 	err->kind = kind;
 	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
-	printable(err->msg);
+	err_printable(err->msg);
 	return -1;
 }
 
@@ -66,7 +66,7 @@ int err_wrap(struct err *err, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
 	va_end(ap);
-	printable(err->msg);
+	err_printable(err->msg);
 	n = strlen(err->msg);
 	snprintf(err->msg + n, sizeof(err->msg) - n, ": %.*s", (int)(sizeof(tail) - n), tail);
 	return -1;

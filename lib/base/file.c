@@ -2,12 +2,14 @@
 #include "base/file.h"
 
 #include "base/mem.h"
+#include "base/sigbus.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -62,15 +64,18 @@ int file_open(struct file *f, const char *path, struct err *err)
 	f->p = p;
 	f->n = (size_t)st.st_size;
 	f->mapped = true;
+	sigbus_watch(f->p, f->n, path);
 	return 0;
 }
 
 void file_close(struct file *f)
 {
-	if (f->mapped)
+	if (f->mapped) {
+		sigbus_forget(f->p);
 		munmap((void *)f->p, f->n);
-	else
+	} else {
 		mem_free((void *)f->p);
+	}
 	*f = (struct file){ 0 };
 }
 
@@ -175,18 +180,43 @@ int dir_make(const char *path, struct err *err)
 	return rc;
 }
 
+/* "PATH.KIND.PID" from the heap; of a name near the system's limit of 255 bytes only the start. */
+static char *name_beside(const char *path, const char *kind)
+{
+	int n = (int)strlen(path), base = (int)(path_base(path) - path);
+
+	if (n - base > 220)
+		n = base + 220;
+	return mem_printf("%.*s.%s.%ld", n, path, kind, (long)getpid());
+}
+
 int out_open(struct out *o, const char *path, struct err *err)
 {
+	struct stat st;
+	bool there;
+
 	*o = (struct out){ 0 };
 	if (!path || !strcmp(path, "-")) {
 		o->f = stdout;
 		return 0;
 	}
+	there = stat(path, &st) == 0;
+	if (!there && errno != ENOENT) /* it could not be renamed into place either */
+		return err_sys(err, "%s", path);
+	if (there && S_ISDIR(st.st_mode))
+		return err_set(err, "%s: is a folder; name a file", path);
 	o->path = mem_strdup(path);
-	o->tmp = mem_printf("%s.tmp.%ld", path, (long)getpid());
-	o->f = fopen(o->tmp, "wb");
-	if (o->f)
+	if (there && !S_ISREG(st.st_mode)) { /* a pipe or a device takes what is written */
+		o->f = fopen(path, "wb");
+	} else {
+		o->tmp = name_beside(path, "tmp");
+		o->f = fopen(o->tmp, "wb");
+	}
+	if (o->f) {
+		if (o->tmp)
+			sigbus_remove(o->tmp);
 		return 0;
+	}
 	err_sys(err, "%s", path);
 	mem_free(o->tmp);
 	o->tmp = NULL;
@@ -194,11 +224,26 @@ int out_open(struct out *o, const char *path, struct err *err)
 	return -1;
 }
 
+/* What errno says about the output. */
+static int out_fault(const struct out *o, struct err *err)
+{
+	bool unread = !o->path && errno == EPIPE;
+
+	err_sys(err, "%s", o->path ? o->path : "standard output");
+	if (unread)
+		err->kind = ERR_UNREAD;
+	return -1;
+}
+
 int out_write(struct out *o, const void *p, size_t n, struct err *err)
 {
-	if (n == 0 || fwrite(p, 1, n, o->f) == n)
-		return 0;
-	return err_sys(err, "%s", o->path ? o->path : "standard output");
+	return n == 0 || fwrite(p, 1, n, o->f) == n ? 0 : out_fault(o, err);
+}
+
+static void tmp_free(char *tmp)
+{
+	sigbus_forget(tmp);
+	mem_free(tmp);
 }
 
 static void sync_dir(const char *path)
@@ -219,20 +264,20 @@ int out_commit(struct out *o, struct err *err)
 
 	if (!o->path) {
 		if (fflush(o->f))
-			rc = err_sys(err, "standard output");
+			rc = out_fault(o, err);
 		o->f = NULL;
 		return rc;
 	}
-	if (fflush(o->f) || fsync(fileno(o->f)))
-		rc = err_sys(err, "%s", o->path);
+	if (fflush(o->f) || (o->tmp && fsync(fileno(o->f))))
+		rc = out_fault(o, err);
 	if (fclose(o->f) && rc == 0)
-		rc = err_sys(err, "%s", o->path);
+		rc = out_fault(o, err);
 	o->f = NULL;
-	if (rc == 0 && rename(o->tmp, o->path))
-		rc = err_sys(err, "%s", o->path);
-	if (rc == 0) {
+	if (rc == 0 && o->tmp && rename(o->tmp, o->path))
+		rc = out_fault(o, err);
+	if (rc == 0 && o->tmp) {
 		sync_dir(o->path);
-		mem_free(o->tmp);
+		tmp_free(o->tmp);
 		o->tmp = NULL;
 	}
 	out_abort(o);
@@ -245,7 +290,7 @@ void out_abort(struct out *o)
 		fclose(o->f);
 	if (o->tmp)
 		unlink(o->tmp);
-	mem_free(o->tmp);
+	tmp_free(o->tmp);
 	mem_free(o->path);
 	*o = (struct out){ 0 };
 }
@@ -263,11 +308,27 @@ int file_write(const char *path, const void *p, size_t n, struct err *err)
 	return out_commit(&o, err);
 }
 
+int dir_lock(const char *path, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(err, "%s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+		return fd; /* a file system without locks gives none */
+	close(fd);
+	return err_set(err, "%s: another run writes there; wait for it, or name another folder",
+		       path);
+}
+
 void dir_remove(const char *path)
 {
-	DIR *d = opendir(path);
 	struct dirent *e;
+	DIR *d;
 
+	if (unlink(path) == 0)
+		return;
+	d = opendir(path);
 	while (d && (e = readdir(d))) {
 		char *p;
 		struct stat st;
@@ -293,7 +354,8 @@ int outdir_open(struct outdir *o, const char *path, struct err *err)
 	while (n > 1 && path[n - 1] == '/')
 		n--;
 	o->path = mem_strndup(path, n);
-	o->tmp = mem_printf("%s.tmp.%ld", o->path, (long)getpid());
+	o->tmp = name_beside(o->path, "tmp");
+	sigbus_remove(o->tmp);
 	dir_remove(o->tmp);
 	if (dir_make(o->tmp, err) == 0)
 		return 0;
@@ -303,7 +365,7 @@ int outdir_open(struct outdir *o, const char *path, struct err *err)
 
 int outdir_commit(struct outdir *o, struct err *err)
 {
-	char *old = mem_printf("%s.old.%ld", o->path, (long)getpid());
+	char *old = name_beside(o->path, "old");
 	bool moved = file_exists(o->path);
 	int rc = 0;
 
@@ -313,7 +375,7 @@ int outdir_commit(struct outdir *o, struct err *err)
 		rc = err_sys(err, "%s", o->path);
 	if (rc == 0) {
 		sync_dir(o->path);
-		mem_free(o->tmp);
+		tmp_free(o->tmp);
 		o->tmp = NULL;
 		if (moved)
 			dir_remove(old);
@@ -329,7 +391,7 @@ void outdir_abort(struct outdir *o)
 {
 	if (o->tmp)
 		dir_remove(o->tmp);
-	mem_free(o->tmp);
+	tmp_free(o->tmp);
 	mem_free(o->path);
 	*o = (struct outdir){ 0 };
 }

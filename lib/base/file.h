@@ -37,13 +37,17 @@ char *path_dir(const char *path);
 char *path_relative(const char *dir, const char *to);
 /* mkdir -p. */
 int dir_make(const char *path, struct err *err);
-/* rm -rf of a folder; symbolic links are unlinked, not followed. */
+/* Makes the folder this process's own among those that ask, until the descriptor that it returns is
+ * closed; -1 when another has it. */
+int dir_lock(const char *path, struct err *err);
+/* rm -rf of a folder or file; symbolic links are unlinked, not followed. */
 void dir_remove(const char *path);
 
-/* A file in the making. "-" or NULL writes to standard output. */
+/* A file in the making. "-" or NULL writes to standard output, a pipe or a device is written to as it
+ * is. */
 struct out {
 	FILE *f;
-	char *tmp, *path; /* NULL for standard output */
+	char *tmp, *path; /* NULL for standard output; tmp also for a pipe or a device */
 };
 
 int out_open(struct out *o, const char *path, struct err *err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/opt.h"
 
+#include "base/err.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -16,13 +17,13 @@
 
 void opt_misuse(const struct cmd *cmd, const char *fmt, ...)
 {
+	char text[1200];
 	va_list ap;
 
-	fprintf(stderr, "%s: ", cmd->name);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "\nTry '%s --help'.\n", cmd->name);
+	fprintf(stderr, "%s: %s\nTry '%s --help'.\n", cmd->name, err_printable(text), cmd->name);
 	exit(2);
 }
 

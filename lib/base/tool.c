@@ -2,6 +2,8 @@
 #include "base/tool.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +16,11 @@ static bool progress_shown;
 
 void tool_start(void)
 {
+	/* The next file that is opened would get the number of a closed one, and what is printed
+	 * would go into it. Opened the wrong way round, so that using it stays an error. */
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)!open("/dev/null", fd ? O_RDONLY : O_WRONLY);
 	signal(SIGPIPE, SIG_IGN);
 }
 
@@ -44,15 +51,27 @@ int tool_fail(const struct cmd *cmd, const struct err *err)
 {
 	progress_end();
 	fflush(stdout);
+	if (err->kind == ERR_UNREAD)
+		return 0;
 	fprintf(stderr, "%s: %s\n", cmd->name, err->msg);
 	return err->kind ? (int)err->kind : 2;
 }
 
+/* The other end of the pipe is closed: `head` has seen enough. */
+static bool nobody_reads(void)
+{
+	struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
+}
+
 int tool_done(const struct cmd *cmd, int code)
 {
+	bool unread = nobody_reads();
+
 	progress_end();
 	if (ferror(stdout) || fclose(stdout)) {
-		if (errno == EPIPE)
+		if (unread || errno == EPIPE)
 			return code;
 		fprintf(stderr, "%s: standard output: %s\n", cmd->name, strerror(errno));
 		return 2;
@@ -60,16 +79,31 @@ int tool_done(const struct cmd *cmd, int code)
 	return code;
 }
 
+static void say(const char *who, const char *fmt, va_list ap)
+{
+	char text[1200];
+
+	progress_end();
+	vsnprintf(text, sizeof(text), fmt, ap);
+	fprintf(stderr, "%s: %s\n", who, err_printable(text));
+}
+
+void tool_say(const char *who, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(who, fmt, ap);
+	va_end(ap);
+}
+
 void tool_note(const char *fmt, ...)
 {
 	va_list ap;
 
-	progress_end();
-	fputs("note: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	say("note", fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
 }
 
 void progress(const char *fmt, ...)

@@ -12,7 +12,7 @@
 #include <signal.h>
 #include <stdbool.h>
 
-/* Call first: SIGPIPE becomes EPIPE. */
+/* Call first: SIGPIPE becomes EPIPE, descriptors 0 to 2 are taken even where they were closed. */
 void tool_start(void);
 /*
  * As tool_start, for tools that compute on several threads. OpenMP's threads wait for each other by
@@ -25,9 +25,12 @@ void tool_start_threads(char **argv);
 volatile sig_atomic_t *tool_stop_flag(void);
 /* Print "name: message" and return the exit code of err->kind. */
 int tool_fail(const struct cmd *cmd, const struct err *err);
-/* Close stdout; returns 2 with a line when that failed, else code. */
+/* Close stdout; returns 2 with a line when that failed, else code. That nobody reads it any more is no
+ * failure. */
 int tool_done(const struct cmd *cmd, int code);
-/* "name: note: ..." on stderr. */
+/* "who: ..." on stderr. */
+void tool_say(const char *who, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* "note: ..." on stderr. */
 void tool_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*

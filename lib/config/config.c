@@ -114,7 +114,8 @@ int config_load(struct config *c, enum config_use use, const char *yaml_path,
 	if (yaml_path) {
 		c->file = !strcmp(yaml_path, "-")
 				  ? "standard input"
-				  : arena_strndup(&c->arena, yaml_path, strlen(yaml_path));
+				  : err_printable(
+					    arena_strndup(&c->arena, yaml_path, strlen(yaml_path)));
 		if (load_file(c, yaml_path, &es, &ps, err) < 0)
 			return -1;
 	}

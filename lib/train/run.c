@@ -11,6 +11,7 @@
 #include "train/runlog.h"
 
 #include <string.h>
+#include <unistd.h>
 
 const struct opt run_opts[] = {
 	{ OPT_STR, 0, "device", "NAME", "auto, cpu, plain or ref (default: auto)",
@@ -40,6 +41,8 @@ struct run {
 	struct hash_hex base_hash, adapters_hash;
 	struct provenance provenance;
 	char *reference, *adapters;
+	int lock; /* on output_dir; -1: none */
+	bool made; /* output_dir was not there before */
 };
 
 static int load_config(struct run *r, const struct operands *ops, struct err *err)
@@ -57,11 +60,15 @@ static int load_config(struct run *r, const struct operands *ops, struct err *er
 }
 
 /* The folder of an older run is not overwritten unless that was asked for. */
-static int prepare_output(const struct run *r, struct err *err)
+static int prepare_output(struct run *r, struct err *err)
 {
 	char *weights = path_join(r->c.output_dir, "adapter_model.safetensors");
-	int rc = dir_make(r->c.output_dir, err);
+	int rc;
 
+	r->made = !file_exists(r->c.output_dir);
+	rc = dir_make(r->c.output_dir, err);
+	if (rc == 0 && (r->lock = dir_lock(r->c.output_dir, err)) < 0)
+		rc = -1;
 	if (rc == 0 && file_exists(weights) && !r->c.overwrite_output_dir)
 		rc = err_set(err,
 			     "%s holds an adapter; set overwrite_output_dir: true, or another "
@@ -171,9 +178,8 @@ static void summary(const struct run *r)
 	struct buf text = { 0 };
 	struct jsonw w = { .out = &text };
 
-	progress_end();
-	fprintf(stderr, "%s: %ld steps, loss %.4f, %.0f tokens/s, %.1f s: %s\n", r->kind->tool,
-		r->t.step, last->loss, (double)r->log.n_tokens / took, took, r->c.output_dir);
+	tool_say(r->kind->tool, "%ld steps, loss %.4f, %.0f tokens/s, %.1f s: %s", r->t.step,
+		 last->loss, (double)r->log.n_tokens / took, took, r->c.output_dir);
 	if (!r->args->json)
 		return;
 	jsonw_open(&w, '{');
@@ -193,11 +199,11 @@ static void summary(const struct run *r)
 
 static void announce(const struct run *r)
 {
-	fprintf(stderr, "%s: %zu examples, %ld steps, %zu trainable parameters, %s on %s\n",
-		r->kind->tool, r->shard.n, r->t.schedule.total_steps, r->t.lora.n,
-		r->t.model.act == DT_F32 ? "fp32" : "bf16", r->t.dev->ops->name);
+	tool_say(r->kind->tool, "%zu examples, %ld steps, %zu trainable parameters, %s on %s",
+		 r->shard.n, r->t.schedule.total_steps, r->t.lora.n,
+		 r->t.model.act == DT_F32 ? "fp32" : "bf16", r->t.dev->ops->name);
 	if (r->reference)
-		fprintf(stderr, "%s: reference: %s\n", r->kind->tool, r->reference);
+		tool_say(r->kind->tool, "reference: %s", r->reference);
 }
 
 static int run(struct run *r, const struct operands *ops, struct err *err)
@@ -234,13 +240,15 @@ static int run(struct run *r, const struct operands *ops, struct err *err)
 int run_training(const struct run_kind *kind, const struct run_args *args, char **operands,
 		 int n_operands, volatile sig_atomic_t *stop, struct err *err)
 {
-	struct run r = { .kind = kind, .args = args, .stop = stop };
+	struct run r = { .kind = kind, .args = args, .stop = stop, .lock = -1 };
 	struct operands ops;
 	int rc = operands_read(&ops, operands, n_operands, true, err);
 
 	if (rc == 0)
 		rc = run(&r, &ops, err);
 	operands_free(&ops);
+	if (rc < 0 && r.made)
+		rmdir(r.c.output_dir); /* goes only if nothing was written */
 	runlog_close(&r.log);
 	trainer_close(&r.t);
 	shard_close(&r.shard);
@@ -248,5 +256,7 @@ int run_training(const struct run_kind *kind, const struct run_args *args, char 
 	buf_free(&r.config_json);
 	mem_free(r.reference);
 	mem_free(r.adapters);
+	if (r.lock >= 0)
+		close(r.lock);
 	return rc;
 }

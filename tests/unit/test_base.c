@@ -4,8 +4,14 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/jsonw.h"
+#include "base/line.h"
 #include "base/rng.h"
 #include "base/utf8.h"
+
+#include <dirent.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static void test_err(void)
 {
@@ -82,6 +88,120 @@ static void test_rng(void)
 	check(fabs(sum / 10000 - 0.5) < 0.01, "uniform numbers have mean 1/2");
 }
 
+static int entries(const char *dir)
+{
+	DIR *d = opendir(dir);
+	int n = 0;
+
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n - 2;
+}
+
+static void test_line(void)
+{
+	struct line l = { .in = tmpfile() };
+	struct err err = { 0 };
+
+	fwrite("a\n\nb\0c", 1, 6, l.in);
+	rewind(l.in);
+	check(line_next(&l, &err) == 1 && l.text.n == 2 && line_next(&l, &err) == 1 &&
+		      l.text.n == 1,
+	      "lines, an empty one too");
+	check(line_next(&l, &err) == 1 && l.text.n == 3 && l.number == 3,
+	      "the last without line end, a NUL inside");
+	check(line_next(&l, &err) == 0, "and the end");
+	fclose(l.in);
+	line_free(&l);
+}
+
+/* Names that are hard to write to. */
+static void test_names(void)
+{
+	char dir[] = "/tmp/anekdot-test-XXXXXX", name[300];
+	struct err err = { 0 };
+	struct stat st;
+	char *path;
+
+	check(mkdtemp(dir) != NULL, "scratch folder");
+	memset(name, 'n', sizeof(name));
+	name[255] = 0;
+	path = path_join(dir, name);
+	check(file_write(path, "x", 1, &err) == 0 && file_exists(path) && entries(dir) == 1,
+	      "a name of 255 bytes");
+	mem_free(path);
+	check(file_write(dir, "x", 1, &err) == -1 && strstr(err.msg, "is a folder"),
+	      "a folder is not written to");
+	check(file_write("/dev/null", "x", 1, &err) == 0 && stat("/dev/null", &st) == 0 &&
+		      S_ISCHR(st.st_mode),
+	      "a device is written to, and not replaced");
+	path = path_join(dir, "loop");
+	check(symlink("loop", path) == 0 && file_write(path, "x", 1, &err) == -1 &&
+		      strstr(err.msg, "symbolic links") && entries(dir) == 2,
+	      "a link to itself is refused before anything is written");
+	mem_free(path);
+	dir_remove(dir);
+}
+
+static void test_lock(void)
+{
+	char dir[] = "/tmp/anekdot-test-XXXXXX";
+	struct err err = { 0 };
+	int fd;
+
+	check(mkdtemp(dir) != NULL, "scratch folder");
+	fd = dir_lock(dir, &err);
+	check(fd >= 0 && dir_lock(dir, &err) == -1 && strstr(err.msg, "another run"),
+	      "a folder is locked once");
+	close(fd);
+	fd = dir_lock(dir, &err);
+	check(fd >= 0, "and can be again when it was let go");
+	close(fd);
+	dir_remove(dir);
+}
+
+/* A child maps a file, which is made shorter, and reads it with a file and a folder in the making. */
+static void test_sigbus(void)
+{
+	char dir[] = "/tmp/anekdot-test-XXXXXX", line[256] = "";
+	struct err err = { 0 };
+	int status = 0, ends[2];
+	char *path, *out, *folder;
+	pid_t pid;
+
+	check(mkdtemp(dir) != NULL && pipe(ends) == 0, "scratch folder");
+	path = path_join(dir, "mapped\n");
+	out = path_join(dir, "out");
+	folder = path_join(dir, "folder");
+	file_write(path, "hello", 5, &err);
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		struct outdir od;
+		struct file f;
+		struct out o;
+
+		dup2(ends[1], STDERR_FILENO);
+		if (file_open(&f, path, &err) < 0 || out_open(&o, out, &err) < 0 ||
+		    outdir_open(&od, folder, &err) < 0 || truncate(path, 0) < 0)
+			_exit(3);
+		_exit(*(volatile const unsigned char *)f.p);
+	}
+	waitpid(pid, &status, 0);
+	check(WIFEXITED(status) && WEXITSTATUS(status) == 2, "a file that shrinks: exit code 2");
+	check(read(ends[0], line, sizeof(line) - 1) > 0 &&
+		      strstr(line, "/mapped?: the file became shorter"),
+	      "and a line that names it");
+	check(entries(dir) == 1, "nothing in the making is left");
+	close(ends[0]);
+	close(ends[1]);
+	mem_free(path);
+	mem_free(out);
+	mem_free(folder);
+	dir_remove(dir);
+}
+
 static void test_file(void)
 {
 	char dir[] = "/tmp/anekdot-test-XXXXXX";
@@ -111,6 +231,7 @@ static void test_file(void)
 	check(outdir_commit(&od, &err) == 0 && file_is_dir(path), "folder committed");
 	mem_free(inner);
 	mem_free(path);
+	check(entries(dir) == 2, "and of the file that it replaced nothing is left");
 	dir_remove(dir);
 	check(!file_exists(dir), "dir_remove removes a folder with what is in it");
 	check(file_open(&f, "/nonexistent/x", &err) == -1 && strstr(err.msg, "No such file"),
@@ -124,5 +245,9 @@ int main(void)
 	test_jsonw();
 	test_rng();
 	test_file();
+	test_line();
+	test_names();
+	test_lock();
+	test_sigbus();
 	return tap_done();
 }
