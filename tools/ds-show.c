@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 struct args {
-	bool header, json;
+	bool header, json, salvage;
 	long n;
 	const char *tokenizer;
 };
@@ -20,6 +20,8 @@ static const struct opt opts[] = {
 	  0 },
 	{ OPT_FLAG, 0, "json", NULL, "one JSON object a line, as --from-ids reads it",
 	  offsetof(struct args, json), 0, 0 },
+	{ OPT_FLAG, 0, "salvage", NULL, "of a damaged shard what is whole",
+	  offsetof(struct args, salvage), 0, 0 },
 	{ OPT_INT, 'n', "count", "N", "the first N examples", offsetof(struct args, n), 0, 1e9 },
 	{ OPT_STR, 't', "tokenizer", "PATH", "decode with this tokenizer (file or folder)",
 	  offsetof(struct args, tokenizer), 0, 0 },
@@ -150,8 +152,11 @@ static int run(const struct args *args, const char *path, struct err *err)
 	struct token *tok = NULL;
 	struct shard s;
 
-	if (shard_open(&s, path, err) < 0)
+	if ((args->salvage ? shard_salvage : shard_open)(&s, path, err) < 0)
 		return -1;
+	if (s.n_lost || s.cut)
+		tool_note("%s: %zu examples are whole; %u frames are damaged%s", path, s.n,
+			  s.n_lost, s.cut ? ", and the file does not end as it was written" : "");
 	if (args->tokenizer) {
 		tok = token_open(args->tokenizer, err);
 		if (!tok) {

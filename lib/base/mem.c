@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct arena_block {
 	struct arena_block *next;
@@ -68,6 +69,11 @@ char *mem_strndup(const char *s, size_t n)
 
 	memcpy(p, s, n);
 	return p;
+}
+
+size_t mem_physical(void)
+{
+	return (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGE_SIZE);
 }
 
 static char *vprint(const char *fmt, va_list ap, char *(*alloc)(void *, size_t), void *arg,

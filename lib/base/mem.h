@@ -20,6 +20,7 @@ char *mem_strdup(const char *s);
 char *mem_strndup(const char *s, size_t n);
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void mem_free(void *p); /* NULL is fine */
+size_t mem_physical(void); /* bytes of memory that the machine has */
 
 /* Checked arithmetic: true and *r set when it fits. */
 static inline bool mul_ok(size_t a, size_t b, size_t *r)

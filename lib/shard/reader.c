@@ -21,6 +21,8 @@ struct reader {
 	uint32_t n_frames;
 	uint64_t content; /* decoded size of all record frames */
 	ZSTD_DCtx *zstd;
+	bool salvage;
+	struct buf walked; /* salvage: the table as the frames themselves have it */
 };
 
 struct entry {
@@ -64,6 +66,34 @@ static int read_table(struct reader *r, struct err *err)
 		return err_set(err, "seek table: frames of %llu bytes declared, %llu are there",
 			       (unsigned long long)packed, (unsigned long long)(r->file.n - table));
 	return 0;
+}
+
+/* A table of what stands in the file one behind the other, for shard_salvage. */
+static int walk_frames(struct shard *s, struct reader *r, struct err *err)
+{
+	const unsigned char *p = r->file.p;
+	size_t left = r->file.n;
+
+	while (left >= 12 && get_le32(p) == ZSTD_MAGICNUMBER) {
+		size_t packed = ZSTD_findFrameCompressedSize(p, left);
+		unsigned long long size = ZSTD_getFrameContentSize(p, left);
+		unsigned char e[SEEK_ENTRY];
+
+		if (ZSTD_isError(packed) || packed < 12 || packed > UINT32_MAX || !size ||
+		    size > (r->n_frames ? SHARD_FRAME_MAX : (size_t)SHARD_HEADER_MAX))
+			break;
+		put_le32(e, (uint32_t)packed);
+		put_le32(e + 4, (uint32_t)size);
+		memcpy(e + 8, p + packed - 4, 4);
+		buf_add(&r->walked, e, sizeof(e));
+		r->content += r->n_frames++ ? size : 0;
+		p += packed;
+		left -= packed;
+	}
+	s->cut = left < 8 || get_le32(p) != SEEK_SKIP_MAGIC ||
+		 left != 8 + (uint64_t)r->n_frames * SEEK_ENTRY + SEEK_FOOTER;
+	r->table = (unsigned char *)r->walked.p;
+	return r->n_frames ? 0 : err_set(err, "begins with no whole zstd frame: nothing to save");
 }
 
 /*
@@ -196,18 +226,23 @@ static size_t records_at(size_t header)
 static int make_room(struct shard *s, const struct reader *r, const struct buf *text,
 		     struct err *err)
 {
-	const struct shard_info *i = &s->info;
+	struct shard_info *i = &s->info;
 	uint64_t want =
 		i->n_tokens * 4 +
 		(i->stage == SHARD_SFT ? i->n_examples * 8 + i->n_spans * 8 : i->n_examples * 12);
 	size_t head = records_at(text->n);
 
-	if (want != r->content || (i->stage == SHARD_DPO && i->n_spans))
+	if (r->salvage)
+		i->n_examples = r->content / 16; /* no record is shorter */
+	else if (want != r->content || (i->stage == SHARD_DPO && i->n_spans))
 		return err_set(err,
 			       "header: its counts make %llu bytes of records, the seek table %llu",
 			       (unsigned long long)want, (unsigned long long)r->content);
-	s->content = mem_try(head + r->content + 1, 1);
-	s->v = mem_try(i->n_examples, sizeof(*s->v));
+	if (r->content <
+	    mem_physical()) { /* else it would be had, and the machine grind to a halt */
+		s->content = mem_try(head + r->content + 1, 1);
+		s->v = mem_try(i->n_examples, sizeof(*s->v));
+	}
 	if (!s->content || !s->v)
 		return err_set(err, "no memory for %llu bytes of records",
 			       (unsigned long long)r->content);
@@ -272,6 +307,29 @@ static int read_frame(struct shard *s, uint32_t frame, uint32_t *v, size_t n,
 	return 0;
 }
 
+/* Frame i at p, decoded to `at`, and its records. */
+static int take_frame(struct shard *s, struct reader *r, uint32_t i, const unsigned char *p,
+		      char *at, struct shard_info *sum, struct err *err)
+{
+	size_t size = entry_at(r, i).size;
+
+	if (size % 4)
+		return err_set(err, "frame %u: %zu bytes are no whole words", i, size);
+	if (decode_frame(r, i, p, at, err) < 0)
+		return -1;
+	return read_frame(s, i, (uint32_t *)at, size / 4, sum, err);
+}
+
+static int check_counts(const struct shard *s, const struct shard_info *sum, struct err *err)
+{
+	const struct shard_info *i = &s->info;
+
+	if (s->n == i->n_examples && sum->n_tokens == i->n_tokens && sum->n_spans == i->n_spans &&
+	    sum->n_trained == i->n_trained)
+		return 0;
+	return err_set(err, "header: its counts are not those of the records");
+}
+
 static int read_records(struct shard *s, struct reader *r, size_t head, struct err *err)
 {
 	const unsigned char *p = r->file.p + entry_at(r, 0).packed;
@@ -282,35 +340,44 @@ static int read_records(struct shard *s, struct reader *r, size_t head, struct e
 
 	hash_add(hash, s->content, head);
 	for (uint32_t i = 1; i < r->n_frames && rc == 0; i++) {
-		struct entry e = entry_at(r, i);
+		struct shard_info before = sum;
+		size_t n = s->n, size = entry_at(r, i).size;
 
-		rc = e.size % 4 ? err_set(err, "frame %u: %zu bytes are no whole words", i, e.size)
-				: decode_frame(r, i, p, at, err);
-		if (rc == 0) {
-			hash_add(hash, at, e.size);
-			rc = read_frame(s, i, (uint32_t *)at, e.size / 4, &sum, err);
+		rc = take_frame(s, r, i, p, at, &sum, err);
+		hash_add(hash, at, size);
+		if (rc < 0 && r->salvage) {
+			sum = before;
+			s->n = n;
+			s->n_lost++;
+			rc = 0;
 		}
-		p += e.packed;
-		at += e.size;
+		p += entry_at(r, i).packed;
+		at += size;
 	}
 	memcpy(s->hash, hash_end(hash).s, sizeof(s->hash));
-	if (rc == 0 && (s->n != s->info.n_examples || sum.n_tokens != s->info.n_tokens ||
-			sum.n_spans != s->info.n_spans || sum.n_trained != s->info.n_trained))
-		rc = err_set(err, "header: its counts are not those of the records");
+	if (rc == 0 && !r->salvage)
+		return check_counts(s, &sum, err);
+	s->info.n_examples = s->n;
+	s->info.n_tokens = sum.n_tokens;
+	s->info.n_spans = sum.n_spans;
+	s->info.n_trained = sum.n_trained;
 	return rc;
 }
 
-int shard_open(struct shard *s, const char *path, struct err *err)
+static int read_shard(struct shard *s, const char *path, bool salvage, struct err *err)
 {
+	struct reader r = { .salvage = salvage };
 	struct buf text = { 0 };
-	struct reader r = { 0 };
 	int rc;
 
 	*s = (struct shard){ 0 };
 	if (file_open(&r.file, path, err) < 0)
 		return -1;
 	r.zstd = ZSTD_createDCtx();
-	rc = r.zstd ? read_table(&r, err) : err_set(err, "zstd: no context");
+	if (!r.zstd)
+		rc = err_set(err, "zstd: no context");
+	else
+		rc = salvage ? walk_frames(s, &r, err) : read_table(&r, err);
 	if (rc == 0)
 		rc = read_header(s, &r, &text, err);
 	if (rc == 0)
@@ -324,9 +391,20 @@ int shard_open(struct shard *s, const char *path, struct err *err)
 		shard_close(s);
 	}
 	buf_free(&text);
+	buf_free(&r.walked);
 	ZSTD_freeDCtx(r.zstd);
 	file_close(&r.file);
 	return rc;
+}
+
+int shard_open(struct shard *s, const char *path, struct err *err)
+{
+	return read_shard(s, path, false, err);
+}
+
+int shard_salvage(struct shard *s, const char *path, struct err *err)
+{
+	return read_shard(s, path, true, err);
 }
 
 void shard_close(struct shard *s)

@@ -69,6 +69,8 @@ struct shard {
 	struct example *v;
 	size_t n;
 	const char *header; /* the header's JSON text, ending with a newline */
+	uint32_t n_lost; /* shard_salvage: frames that are damaged */
+	bool cut; /* shard_salvage: the file's end is missing, or not what was written */
 	char hash[65]; /* SHA-256 of the decoded content: header and records */
 	struct arena arena; /* owns the strings */
 	void *content; /* owns header, ids and spans */
@@ -76,6 +78,9 @@ struct shard {
 
 /* path "-": standard input. On failure *s is {0}: closing it is fine. */
 int shard_open(struct shard *s, const char *path, struct err *err);
+/* The whole frames of a damaged shard: those that can be found from the start, and whose checksum and
+ * records are right. info's counts are of what is left. Fails when the header is damaged. */
+int shard_salvage(struct shard *s, const char *path, struct err *err);
 void shard_close(struct shard *s);
 
 #endif

@@ -7,7 +7,6 @@
 
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Tokens of a micro-batch: enough for the matrix products to run at full speed. */
 #define MICRO_TOKENS 1024
@@ -180,9 +179,8 @@ static int find_limits(const struct trainer *t, int micro_tokens, struct batch_l
 /* Bytes that activations may take: the limit, or 60 % of memory, less what the weights take. */
 static size_t room(const struct trainer *t, const struct trainer_options *o)
 {
-	double all = o->memory_limit_gb > 0 ? o->memory_limit_gb * 1e9
-					    : 0.6 * (double)sysconf(_SC_PHYS_PAGES) *
-						      (double)sysconf(_SC_PAGE_SIZE);
+	double all =
+		o->memory_limit_gb > 0 ? o->memory_limit_gb * 1e9 : 0.6 * (double)mem_physical();
 	double taken = (double)model_bytes(t->dev, &t->model.arch, t->model.act, true) +
 		       18.0 * (double)t->lora.n;
 

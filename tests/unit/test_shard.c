@@ -373,6 +373,64 @@ static void test_hostile(void)
 	mem_free(path);
 }
 
+/* What is left of a shard of several frames, whole, cut at every place, and with a byte changed. */
+static void test_salvage(void)
+{
+	static uint32_t ids[1000];
+	struct shard_info info = { .stage = SHARD_SFT };
+	struct span span = { 1, 1000 };
+	struct example e = { ids, 1000, &span, 1, 0, 0 };
+	struct shard_writer *w;
+	struct shard whole, s;
+	struct err err = { 0 };
+	struct file f;
+	size_t before = 0, wrong = 0, step;
+	char *path = scratch("good.tok.zst"), *bad = scratch("bad.tok.zst"), *p;
+
+	w = shard_writer_open(path, &info, &err);
+	for (uint32_t i = 0; i < 300; i++) { /* 1.2 MB: five frames */
+		for (uint32_t k = 0; k < 1000; k++)
+			ids[k] = i * 7919 + k * k;
+		shard_write(w, &e, &err);
+	}
+	shard_writer_close(w, NULL, &err);
+	shard_open(&whole, path, &err);
+	check(shard_salvage(&s, path, &err) == 0 && s.n == 300 && !s.n_lost && !s.cut &&
+		      !strcmp(s.hash, whole.hash) && s.info.n_tokens == 300000 &&
+		      s.info.n_trained == whole.info.n_trained,
+	      "salvage of a whole shard: all of it");
+	shard_close(&s);
+	file_open(&f, path, &err);
+	p = mem_new(f.n, 1);
+	memcpy(p, f.p, f.n);
+	step = f.n / 97;
+	for (size_t n = 0; n < f.n; n += step) {
+		bool opened;
+
+		opens(bad, (unsigned char *)p, n, &s, &err);
+		shard_close(&s);
+		opened = shard_salvage(&s, bad, &err) == 0;
+		if (opened)
+			wrong += s.n < before || !s.cut || s.n_lost ||
+				 (s.n && memcmp(s.v[s.n - 1].ids, whole.v[s.n - 1].ids, 4000));
+		before = opened ? s.n : before;
+		shard_close(&s);
+	}
+	check(!wrong && before >= 200, "cut: the whole frames before the cut");
+	p[f.n / 2] ^= 0x10;
+	opens(bad, (unsigned char *)p, f.n, &s, &err);
+	check(shard_salvage(&s, bad, &err) == 0 && s.n_lost == 1 && !s.cut && s.n > 200 &&
+		      s.n < 300 && s.info.n_examples == s.n &&
+		      !memcmp(s.v[s.n - 1].ids, whole.v[299].ids, 4000),
+	      "a changed byte: one frame is lost, those behind it are not");
+	shard_close(&s);
+	shard_close(&whole);
+	file_close(&f);
+	mem_free(p);
+	mem_free(path);
+	mem_free(bad);
+}
+
 static void test_writer_refuses(void)
 {
 	uint32_t ids[3] = { 1, 2, 1000 };
@@ -408,6 +466,7 @@ int main(void)
 	test_damage(&dpo, "dpo");
 	test_header_end();
 	test_hostile();
+	test_salvage();
 	test_writer_refuses();
 	cmd = mem_printf("rm -rf %s", dir);
 	(void)!system(cmd);
