@@ -13,7 +13,7 @@ struct args {
 	const char *model, *adapter, *out, *format, *type, *max_shard_size, *template, *system,
 		*device;
 	long threads;
-	bool check, json;
+	bool check, json, force;
 };
 
 #define TEXT(letter, name, arg, field, help)                                                       \
@@ -36,6 +36,8 @@ static const struct opt opts[] = {
 	TEXT(0, "system", "TEXT", system, "system prompt of the template (default: the adapter's)"),
 	{ OPT_FLAG, 'c', "check", NULL, "then compare logits of base + adapter and merged",
 	  offsetof(struct args, check), 0, 0 },
+	{ OPT_FLAG, 0, "force", NULL, "merge adapters that were trained on another base",
+	  offsetof(struct args, force), 0, 0 },
 	{ OPT_FLAG, 'j', "json", NULL, "print the comparison as one JSON object",
 	  offsetof(struct args, json), 0, 0 },
 	TEXT(0, "device", "NAME", device, "auto, cpu, plain or ref (default: auto)"),
@@ -148,6 +150,7 @@ static int run(const struct args *a, bool *differs, struct err *err)
 				 .tool = cmd.name,
 				 .format = format,
 				 .type = type_of(format, a->type),
+				 .force = a->force,
 				 .max_shard_size = size_of(a->max_shard_size) };
 	struct provenance p = { 0 };
 	struct dev *dev = ops_open(a->device, (int)a->threads, err);

@@ -125,6 +125,27 @@ void *merge_round(const float *x, int64_t rows, int64_t cols, enum dtype t, size
 	return out;
 }
 
+/* An adapter says, by its provenance, on which base it was trained. */
+static int check_base(const struct merge *m, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < m->adapters.n; i++) {
+		const char *path = m->adapters.v[i].path;
+		struct provenance p;
+
+		rc = provenance_read(&p, path, err) < 0 ? -1 : 0;
+		if (rc == 0 && p.base_hash && strcmp(p.base_hash, m->base_hash.s))
+			rc = err_set(
+				err,
+				"%s was trained on another base (%s) than %s; name that one, or "
+				"merge all the same with --force",
+				path, p.base ? p.base : "its name is not known", m->job->model);
+		provenance_close(&p);
+	}
+	return rc;
+}
+
 static int open_parts(struct merge *m, const struct merge_job *job, struct err *err)
 {
 	int64_t stop = job->template && job->template->stop_words[0] ? 0 : -1;
@@ -136,6 +157,9 @@ static int open_parts(struct merge *m, const struct merge_job *job, struct err *
 		return err_set(err, "the name of the adapter is empty");
 	if (job->format == MERGE_LORA_GGUF && !m->adapters.n)
 		return err_set(err, "there is no adapter to write; name one with -a");
+	if (hash_path(&m->base_hash, job->model, err) < 0 ||
+	    (!job->force && check_base(m, err) < 0))
+		return -1;
 	m->type = choose_type(job, &m->src.arch);
 	m->tok = token_open(job->model, err);
 	if (!m->tok)

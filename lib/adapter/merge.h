@@ -26,6 +26,7 @@ struct merge_job {
 	const char *system;
 	enum merge_format format;
 	enum dtype type; /* of matrices; DT_COUNT: merge_type's choice */
+	bool force; /* adapters that were trained on another base, too */
 	uint64_t max_shard_size; /* bytes of tensors in one safetensors file */
 };
 

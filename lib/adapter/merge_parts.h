@@ -4,6 +4,8 @@
 #define ADAPTER_MERGE_PARTS_H
 
 #include "adapter/merge.h"
+#include "base/hash.h"
+#include "model/entries.h"
 
 /* How answers are drawn by default. */
 struct merge_sampling {
@@ -16,6 +18,7 @@ struct merge_sampling {
 struct merge {
 	const struct merge_job *job;
 	struct source src;
+	struct hash_hex base_hash;
 	struct adapter_list adapters;
 	struct dev *dev;
 	struct token *tok;
@@ -24,17 +27,6 @@ struct merge {
 	struct merge_sampling sampling;
 	struct buf chat; /* the chat template's text; empty: none */
 };
-
-/* Every tensor of a model under Hugging Face's names, in the order it is written; vectors have one
- * dimension. All of type t. */
-struct entries {
-	struct tensor_entry *v;
-	size_t n;
-	struct arena arena;
-};
-
-void entries_list(struct entries *e, const struct arch *a, enum dtype t);
-void entries_free(struct entries *e);
 
 /* merge.c: a tensor in fp32 with the adapters added, from the heap; and n numbers of rows of cols
  * rounded to t, from the heap, *bytes of them. */

@@ -161,7 +161,7 @@ static int copy_licence(const struct merge *m, const char *dir, struct err *err)
 static int write_provenance(const struct merge *m, const char *dir, struct err *err)
 {
 	const struct merge_job *job = m->job;
-	struct hash_hex base, adapters;
+	struct hash_hex adapters;
 	struct provenance p = { .tool = job->tool,
 				.base = job->model,
 				.adapters = job->adapters,
@@ -169,10 +169,9 @@ static int write_provenance(const struct merge *m, const char *dir, struct err *
 				.template_name = job->template ? job->template->name : NULL,
 				.system = job->system };
 
-	if (hash_path(&base, job->model, err) < 0 ||
-	    adapter_names_hash(&adapters, job->adapters, err) < 0)
+	if (adapter_names_hash(&adapters, job->adapters, err) < 0)
 		return -1;
-	p.base_hash = base.s;
+	p.base_hash = m->base_hash.s;
 	p.adapters_hash = job->adapters ? adapters.s : NULL;
 	if (provenance_write(dir, &p, err) < 0)
 		return -1;

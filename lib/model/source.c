@@ -1,10 +1,79 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/source.h"
 
+#include "model/entries.h"
 #include "model/permute.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define MOST_TOLD 10
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void tell(struct buf *list, size_t n, const char *name)
+{
+	if (n <= MOST_TOLD)
+		buf_printf(list, "%s%s", n > 1 ? ", " : "", name);
+	else if (n == MOST_TOLD + 1)
+		buf_str(list, ", ...");
+}
+
+/* What the file holds beside the weights: tables that follow from the configuration, a head that is
+ * the embedding. */
+static bool may_stand(const struct source *s, const char *name)
+{
+	size_t n = strlen(name);
+
+	return !strcmp(name, "rope_freqs.weight") ||
+	       (n > 9 && !strcmp(name + n - 9, ".inv_freq")) ||
+	       (s->arch.tied && !strcmp(name, s->is_gguf ? "output.weight" : "lm_head.weight"));
+}
+
+/* Weights that are left out silently would give another model than the file's. */
+static int check_names(const struct source *s, struct err *err)
+{
+	const struct tensors *t = s->is_gguf ? &s->gguf.t : &s->safetensors;
+	struct buf missing = { 0 }, extra = { 0 };
+	size_t n_missing = 0, n_extra = 0;
+	struct entries e = { 0 };
+	const char **names;
+	char mapped[160];
+
+	entries_list(&e, &s->arch, DT_F32);
+	names = mem_new(e.n, sizeof(*names));
+	for (size_t i = 0; i < e.n; i++) {
+		names[i] = e.v[i].name;
+		if (s->is_gguf && source_gguf_name(names[i], mapped, sizeof(mapped)))
+			names[i] = arena_strndup(&e.arena, mapped, strlen(mapped));
+		if (!tensors_find(t, names[i]))
+			tell(&missing, ++n_missing, names[i]);
+	}
+	qsort(names, e.n, sizeof(*names), by_text);
+	for (size_t i = 0; i < t->n; i++) {
+		const char *name = t->v[i].name;
+
+		if (!bsearch(&name, names, e.n, sizeof(*names), by_text) && !may_stand(s, name))
+			tell(&extra, ++n_extra, name);
+	}
+	if (n_missing)
+		err_set(err,
+			"%s: %zu tensors that the configuration asks for are missing, or of a "
+			"type that is not read: %s",
+			s->path, n_missing, missing.p);
+	else if (n_extra)
+		err_set(err, "%s: %zu tensors have no place in the configuration's model: %s",
+			s->path, n_extra, extra.p);
+	mem_free(names);
+	buf_free(&missing);
+	buf_free(&extra);
+	entries_free(&e);
+	return n_missing || n_extra ? -1 : 0;
+}
 
 int source_open(struct source *s, const char *path, struct err *err)
 {
@@ -39,6 +108,8 @@ int source_open(struct source *s, const char *path, struct err *err)
 		if (rc == 0)
 			rc = safetensors_open_dir(&s->safetensors, path, err);
 	}
+	if (rc == 0)
+		rc = check_names(s, err);
 	if (rc < 0)
 		source_close(s);
 	return rc;

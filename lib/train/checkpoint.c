@@ -157,36 +157,40 @@ static bool may_differ(const char *key)
 	return false;
 }
 
+static void note_difference(struct buf *list, bool differs, const char *what)
+{
+	if (differs)
+		buf_printf(list, "%s%s", list->n ? ", " : "", what);
+}
+
+static bool same_hash(const json_t *old, const char *key, const char *now)
+{
+	const char *was = json_string_value(json_object_get(old, key));
+
+	return !strcmp(was ? was : "", now ? now : "");
+}
+
 static int compare_settings(const json_t *old, const struct provenance *now, const char *path,
 			    struct err *err)
 {
 	json_error_t je;
 	json_t *settings = json_loads(now->config, 0, &je), *v;
 	const json_t *was = json_object_get(old, "config");
-	const char *key, *hash = json_string_value(json_object_get(old, "shard_sha256"));
-	const char *base = json_string_value(json_object_get(old, "base_sha256"));
-	const char *adapters = json_string_value(json_object_get(old, "adapters_sha256"));
+	struct buf list = { 0 };
+	const char *key;
 	int rc = 0;
 
-	if (!hash || strcmp(hash, now->shard_hash))
-		rc = err_set(
-			err,
-			"%s was made with another shard; go on with the same data, or start anew",
-			path);
-	else if (!base || strcmp(base, now->base_hash))
-		rc = err_set(err, "%s was made with another base model", path);
-	else if (strcmp(adapters ? adapters : "", now->adapters_hash ? now->adapters_hash : ""))
-		rc = err_set(err, "%s was made from other adapters, or they have changed since",
-			     path);
+	note_difference(&list, !same_hash(old, "shard_sha256", now->shard_hash), "shard");
+	note_difference(&list, !same_hash(old, "base_sha256", now->base_hash), "base model");
+	note_difference(&list, !same_hash(old, "adapters_sha256", now->adapters_hash),
+			"content of the adapters it began with");
 	json_object_foreach(settings, key, v)
-	{
-		if (rc == 0 && !may_differ(key) && !json_equal(v, json_object_get(was, key)))
-			rc = err_set(err,
-				     "%s was made with another %s; go on with the same settings, "
-				     "or start "
-				     "anew",
-				     path, key);
-	}
+		note_difference(&list,
+				!may_differ(key) && !json_equal(v, json_object_get(was, key)), key);
+	if (list.n)
+		rc = err_set(err, "%s was made with another %s; go on with the same, or start anew",
+			     path, list.p);
+	buf_free(&list);
 	json_decref(settings);
 	return rc;
 }

@@ -7,6 +7,7 @@
 #include "base/jsonw.h"
 #include "base/tool.h"
 #include "config/operands.h"
+#include "token/token.h"
 #include "train/checkpoint.h"
 #include "train/runlog.h"
 
@@ -21,6 +22,8 @@ const struct opt run_opts[] = {
 	{ OPT_NUM, 0, "memory-limit", "GB",
 	  "most memory to plan for (default: 60 % of the machine's)",
 	  offsetof(struct run_args, memory_limit), 1e-3, 1e6 },
+	{ OPT_FLAG, 0, "force", NULL, "train on a shard made with another tokenizer",
+	  offsetof(struct run_args, force), 0, 0 },
 	{ OPT_FLAG, 0, "plan", NULL, "print the memory plan and stop",
 	  offsetof(struct run_args, plan), 0, 0 },
 	{ OPT_FLAG, 'j', "json", NULL, "print a summary as one JSON object",
@@ -57,6 +60,28 @@ static int load_config(struct run *r, const struct operands *ops, struct err *er
 	if (r->c.ignored)
 		tool_note("no effect here: %s", r->c.ignored);
 	return 0;
+}
+
+/* Ids of another tokenizer are other text, also where the model has them all. */
+static int check_tokenizer(const struct run *r, struct err *err)
+{
+	const char *made = r->shard.info.tokenizer_hash, *model = r->c.model_name_or_path;
+	struct err why = { 0 };
+	struct token *tok;
+	int rc = 0;
+
+	if (!made || r->args->force)
+		return 0;
+	tok = token_open(model, &why);
+	if (!tok) /* a model without one, or none at all: that is said where it is opened */
+		return 0;
+	if (strcmp(made, token_hash(tok)))
+		rc = err_set(err,
+			     "tokenizer hash mismatch: the shard was made with another tokenizer "
+			     "than that of %s; tokenize again, or train all the same with --force",
+			     model);
+	token_close(tok);
+	return rc;
 }
 
 /* The folder of an older run is not overwritten unless that was asked for. */
@@ -216,7 +241,7 @@ static int run(struct run *r, const struct operands *ops, struct err *err)
 	const char *resume;
 
 	if (load_config(r, ops, err) < 0 || shard_open(&r->shard, ops->shard, err) < 0 ||
-	    (!a->plan && prepare_output(r, err) < 0) ||
+	    check_tokenizer(r, err) < 0 || (!a->plan && prepare_output(r, err) < 0) ||
 	    trainer_open(&r->t, &r->c, r->kind->objective, &r->shard, &o, err) < 0)
 		return -1;
 	if (a->plan) {

@@ -15,7 +15,7 @@ struct run_args {
 	const char *device;
 	long threads;
 	double memory_limit;
-	bool plan, json;
+	bool plan, json, force;
 };
 
 /* The options that ft-sft and ft-dpo share. */

@@ -146,7 +146,9 @@ has "$T/err" "the model itself" "is refused"
 # A model with few positions, and one whose tokenizer knows more than its weights.
 cp -R "$MODEL" "$T/short" && chmod -R u+w "$T/short"
 sed 's/"max_position_embeddings": *[0-9]*/"max_position_embeddings": 4/' "$MODEL/config.json" >"$T/short/config.json"
-exits 0 "--check of a model with 4 positions" ft-merge -m "$T/short" -a "$T/a" -o "$T/short.merged" --check
+exits 2 "an adapter of another base" ft-merge -m "$T/short" -a "$T/a" -o "$T/short.merged"
+has "$T/err" "was trained on another base" "is refused"
+exits 0 "--check of a model with 4 positions" ft-merge -m "$T/short" -a "$T/a" -o "$T/short.merged" --force --check
 
 # llama.cpp's adapters: the golden one is PEFT's golden one.
 echo '{"ids":[39,301,385,1879]}' >"$T/ids"
