@@ -55,6 +55,8 @@ static const struct opt opts[] = {
 	TEXT(0, "tokenizer", "PATH", eval.engine.tokenizer,
 	     "tokenizer of another place than the model"),
 	TEXT(0, "device", "NAME", eval.engine.device, "auto, cpu, plain or ref (default: auto)"),
+	COUNT("context", eval.engine.context, 2, 1e6,
+	      "positions to prepare for (default: the model's, at most 8192)"),
 	COUNT("threads", eval.engine.threads, 1, 1024, "threads (default: all processors)"),
 	TEXT(0, "dtype", "TYPE", eval.engine.dtype, "auto, float32 or bfloat16 (default: auto)"),
 	{ .type = OPT_END },

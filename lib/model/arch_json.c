@@ -10,7 +10,7 @@
 /* The families, and what transformers takes for keys that config.json leaves out. */
 static const struct family {
 	const char *type, *class;
-	int kv_heads; /* 0: as many as heads */
+	int kv_heads; /* 0: as many as heads, which null means in every family */
 	int max_positions;
 	int head_size; /* 0: hidden / heads */
 	int window; /* Mistral's; the others' stands only beside use_sliding_window */
@@ -25,7 +25,7 @@ static const struct family {
 
 #define N_FAMILIES (sizeof(families) / sizeof(*families))
 
-/* One integer of config.json; fallback -1: it must be there. */
+/* One integer of config.json; fallback -1: it must be there. null is as good as absent. */
 static int integer(const json_t *root, const char *key, int fallback, int *out, const char *name,
 		   struct err *err)
 {
@@ -111,12 +111,15 @@ static const struct family *find_family(const json_t *root, const char *name, st
 static int dimensions(struct arch *a, const struct family *f, const json_t *root, const char *name,
 		      struct err *err)
 {
+	const json_t *kv = json_object_get(root, "num_key_value_heads");
+
 	if (integer(root, "hidden_size", -1, &a->hidden, name, err) < 0 ||
 	    integer(root, "intermediate_size", -1, &a->ffn, name, err) < 0 ||
 	    integer(root, "num_hidden_layers", -1, &a->n_layers, name, err) < 0 ||
 	    integer(root, "num_attention_heads", -1, &a->n_heads, name, err) < 0 ||
-	    integer(root, "num_key_value_heads", f->kv_heads ? f->kv_heads : a->n_heads,
-		    &a->n_kv_heads, name, err) < 0 ||
+	    integer(root, "num_key_value_heads",
+		    f->kv_heads && !json_is_null(kv) ? f->kv_heads : a->n_heads, &a->n_kv_heads,
+		    name, err) < 0 ||
 	    integer(root, "vocab_size", -1, &a->vocab, name, err) < 0 ||
 	    integer(root, "max_position_embeddings", f->max_positions, &a->max_positions, name,
 		    err) < 0 ||
@@ -126,7 +129,7 @@ static int dimensions(struct arch *a, const struct family *f, const json_t *root
 	return arch_check(a, name, err);
 }
 
-/* Which layers have a window: layer_types says it, or they all do (Mistral), or those from
+/* Which layers have a window: layer_types says it, or else they all do (Mistral), or those from
  * max_window_layers on (Qwen). */
 static int windows(struct arch *a, const struct family *f, const json_t *root, const char *name,
 		   struct err *err)
@@ -145,14 +148,14 @@ static int windows(struct arch *a, const struct family *f, const json_t *root, c
 		first = (int)json_integer_value(json_object_get(root, "max_window_layers"));
 	else if (!f->window)
 		first = 28;
-	if (!f->window && json_is_array(types) && json_array_size(types) != (size_t)a->n_layers)
+	if (json_is_array(types) && json_array_size(types) != (size_t)a->n_layers)
 		return err_set(err, "%s: layer_types has %zu entries for %d layers", name,
 			       json_array_size(types), a->n_layers);
 	for (int l = 0; l < a->n_layers; l++) {
 		const char *s = json_string_value(json_array_get(types, (size_t)l));
 		bool has = l >= first;
 
-		if (!f->window && s) {
+		if (s) {
 			has = !strcmp(s, "sliding_attention");
 			if (!has && strcmp(s, "full_attention"))
 				return err_set(err, "%s: layer_types has '%s', which is not known",
@@ -227,10 +230,12 @@ static const struct family *written_family(const struct arch *a)
 static void write_windows(const struct arch *a, const struct family *f, struct jsonw *w)
 {
 	int first = 0;
-	bool any;
+	bool any, all = true;
 
 	if (!strcmp(f->type, "llama"))
 		return;
+	for (int l = 0; l < a->n_layers; l++)
+		all = all && arch_window(a, l);
 	while (first < a->n_layers && !arch_window(a, first))
 		first++;
 	any = first < a->n_layers;
@@ -239,11 +244,12 @@ static void write_windows(const struct arch *a, const struct family *f, struct j
 		jsonw_int(w, a->window);
 	else
 		jsonw_null(w);
-	if (f->window)
-		return;
-	jsonw_kint(w, "max_window_layers", first);
-	jsonw_kbool(w, "use_sliding_window", any);
-	if (!any)
+	if (!f->window) {
+		jsonw_kint(w, "max_window_layers", first);
+		jsonw_kbool(w, "use_sliding_window", any);
+	}
+	/* A Mistral with layer_types is for transformers a Ministral: only where it has to be. */
+	if (!any || (f->window && all))
 		return;
 	jsonw_key(w, "layer_types");
 	jsonw_open(w, '[');

@@ -75,6 +75,18 @@ static int check_names(const struct source *s, struct err *err)
 	return n_missing || n_extra ? -1 : 0;
 }
 
+/* A folder may say that the head is the embedding and hold another one all the same: the numbers are
+ * right, as for transformers 5. */
+static bool really_tied(const struct source *s)
+{
+	const struct tensor *head = tensors_find(&s->safetensors, "lm_head.weight");
+	const struct tensor *embed = tensors_find(&s->safetensors, "model.embed_tokens.weight");
+
+	return s->arch.tied && (!head || !embed ||
+				(head->type == embed->type && head->bytes == embed->bytes &&
+				 !memcmp(head->data, embed->data, head->bytes)));
+}
+
 int source_open(struct source *s, const char *path, struct err *err)
 {
 	struct file f;
@@ -107,6 +119,7 @@ int source_open(struct source *s, const char *path, struct err *err)
 		mem_free(config);
 		if (rc == 0)
 			rc = safetensors_open_dir(&s->safetensors, path, err);
+		s->arch.tied = really_tied(s);
 	}
 	if (rc == 0)
 		rc = check_names(s, err);

@@ -53,6 +53,28 @@ same lora.jsonl file.jsonl "to a file, with one thread: the same"
 is "$(echo '{"ids": [7], "more": 1}' | ft-eval --logprobs -m "$M")" '{"logprobs":[null]}' "one id has none before it"
 is "$(ft-eval --logprobs -m "$M" </dev/null | wc -c | tr -d ' ')" 0 "nothing in, nothing out"
 
+# A folder whose config.json calls another head than the embedding tied: the file's head is the model's.
+F=$ROOT/tests/golden/families/llama2
+mkdir tied
+cp "$F/model.safetensors" tied
+sed 's/"tie_word_embeddings": false/"tie_word_embeddings": true/' "$F/config.json" >tied/config.json
+echo '{"ids": [3, 4, 5]}' >in
+is "$(ft-eval --logprobs -m tied <in)" "$(ft-eval --logprobs -m "$F" <in)" "a head of its own, though called tied, counts"
+
+# Dynamic RoPE scaling beyond the trained positions.
+F=$ROOT/tests/golden/families/llama_dynamic_beyond
+# shellcheck disable=SC2016 # perl's
+pl 'print encode_json({ ids => $_->{ids} }), "\n" for @{j($ARGV[0])->{cases}}' "$F/expected.json" >ids.jsonl
+code=0
+ft-eval --logprobs -m "$F" <ids.jsonl >out 2>err || code=$?
+is $code 2 "more positions than were trained have to be asked for"
+has err "40 ids; the model takes 1 to 16" "and it says how many there are"
+ft-eval --logprobs -m "$F" --dtype float32 --context 40 <ids.jsonl >got.jsonl
+ok $? "--context prepares for more"
+# shellcheck disable=SC2016 # perl's
+pl 'save("cases.json", j($ARGV[0])->{cases})' "$F/expected.json"
+is "$(losses cases.json got.jsonl)" ok "with frequencies as transformers has them for that many"
+
 # refused LINE TEXT NAME: the second line of the input is wrong.
 refused()
 {

@@ -43,11 +43,11 @@ def json_lines(text):
     return [json.loads(line) for line in text.split("\n") if line]
 
 
-def logprobs(model, adapters, sequences, dtype="float32", device="auto"):
+def logprobs(model, adapters, sequences, dtype="float32", device="auto", context=0):
     """Ours: for each list of ids, the natural log-probabilities of all but the first."""
     text = "".join(json.dumps({"ids": ids}) + "\n" for ids in sequences)
     out = tool("ft-eval", "--logprobs", "-m", model, *(["-a", adapters] if adapters else []), "--dtype", dtype,
-               "--device", device, text=text)
+               "--device", device, *(["--context", str(context)] if context else []), text=text)
     return [line["logprobs"][1:] for line in json_lines(out)]
 
 

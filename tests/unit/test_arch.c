@@ -96,6 +96,11 @@ static void test_families(void)
 	check(!a.qkv_bias && a.head_size == 16 && arch_window(&a, 0) == 4096 &&
 		      arch_window(&a, 3) == 4096,
 	      "mistral has no biases, and a window where the key is absent");
+	parse_with(&a, "mistral",
+		   ", \"layer_types\": [\"full_attention\", \"full_attention\", "
+		   "\"sliding_attention\", \"full_attention\"]");
+	check(!arch_window(&a, 0) && arch_window(&a, 2) == 4096 && !arch_window(&a, 3),
+	      "mistral's window in the layers that layer_types names");
 	parse_with(&a, "mistral", ", \"sliding_window\": null");
 	check(!arch_window(&a, 0), "mistral without a window");
 	parse_with(&a, "qwen2", ", \"sliding_window\": 8, \"max_window_layers\": 1");
@@ -113,6 +118,12 @@ static void test_families(void)
 	      "layer_types say it layer by layer");
 	parse_with(&a, "llama", ", \"dtype\": \"float16\", \"tie_word_embeddings\": true");
 	check(a.dtype == DT_F16 && a.tied, "dtype, as transformers 5 spells it");
+	check(parse(&a,
+		    "{\"model_type\": \"qwen3\", \"hidden_size\": 64, \"intermediate_size\": 128, "
+		    "\"num_hidden_layers\": 1, \"num_attention_heads\": 4, "
+		    "\"num_key_value_heads\": null, \"vocab_size\": 100}") == 0 &&
+		      a.n_kv_heads == 4,
+	      "num_key_value_heads null: as many as heads, in every family");
 	parse_with(&a, "llama", ", \"eos_token_id\": [7, 8]");
 	check(a.eos == 7 && a.bos == -1, "the first of several eos ids");
 }
@@ -124,6 +135,8 @@ static void test_again(void)
 		{ "llama", ", \"attention_bias\": true" },
 		{ "mistral", "" },
 		{ "mistral", ", \"sliding_window\": null" },
+		{ "mistral", ", \"layer_types\": [\"full_attention\", \"sliding_attention\", "
+			     "\"full_attention\", \"sliding_attention\"]" },
 		{ "qwen2", "" },
 		{ "qwen3", ", \"head_dim\": 32, \"tie_word_embeddings\": true" },
 		{ "qwen3", ", \"use_sliding_window\": true, \"max_window_layers\": 2" },

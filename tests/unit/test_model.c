@@ -83,10 +83,12 @@ static void test_model(const char *device, const char *path, const char *expecte
 	struct source src;
 	struct model m;
 	json_error_t je;
-	json_t *cases = json_load_file(golden(expected), 0, &je);
+	json_t *doc = json_load_file(golden(expected), 0, &je);
+	const json_t *cases = json_is_array(doc) ? doc : json_object_get(doc, "cases");
 	double worst = 0;
 
-	if (!cases || !dev || source_open(&src, golden(path), &err) < 0 ||
+	o.n_positions = (int)json_integer_value(json_object_get(doc, "context"));
+	if (!json_array_size(cases) || !dev || source_open(&src, golden(path), &err) < 0 ||
 	    model_open(&m, dev, &src, &o, &err) < 0) {
 		check(false, "%s opens", path);
 		note("%s", err.msg);
@@ -101,7 +103,7 @@ static void test_model(const char *device, const char *path, const char *expecte
 	note("largest relative difference %.2g over %zu texts", worst, json_array_size(cases));
 	model_close(&m);
 	dev->ops->close(dev);
-	json_decref(cases);
+	json_decref(doc);
 }
 
 /* bf16 keeps 8 bits of every factor: about 1 % of a logit's size here. */
@@ -123,6 +125,32 @@ static const struct {
 	{ "hf_tiny/qwen3_hd32", "hf_tiny/qwen3_hd32/expected.json", DT_BF16 },
 };
 
+/* Every switch, as transformers has it (tests/parity/families_in_transformers.py). */
+static const char *const families[] = {
+	"llama2",
+	"llama3",
+	"llama_linear",
+	"llama_yarn_betas",
+	"llama_dynamic_beyond",
+	"llama_biases",
+	"smollm2",
+	"mistral",
+	"mistral_full",
+	"qwen2_window",
+	"qwen3_biases_yarn",
+	"qwen3_layer_types",
+};
+
+static void test_family(const char *device, const char *name)
+{
+	char path[64], expected[96];
+
+	snprintf(path, sizeof(path), "families/%s", name);
+	snprintf(expected, sizeof(expected), "families/%s/expected.json", name);
+	test_model(device, path, expected, DT_F32, 1e-4);
+	test_model(device, path, expected, DT_BF16, 8e-2);
+}
+
 int main(void)
 {
 	const char *const *names = ops_names();
@@ -131,6 +159,8 @@ int main(void)
 		for (size_t i = 0; i < sizeof(tiny) / sizeof(*tiny); i++)
 			test_model(*names, tiny[i].path, tiny[i].expected, tiny[i].act,
 				   tiny[i].act == DT_F32 ? 1e-4 : 2e-2);
+		for (size_t i = 0; i < sizeof(families) / sizeof(*families); i++)
+			test_family(*names, families[i]);
 	}
 	return tap_done();
 }
