@@ -2,6 +2,7 @@
 /* Reading and writing PEFT's two files. */
 #include "adapter/adapter.h"
 #include "adapter/lora_gguf.h"
+#include "adapter/pattern.h"
 
 #include "base/jsonw.h"
 #include "base/mem.h"
@@ -41,15 +42,26 @@ static bool parse_name(const char *name, int *layer, enum lora_module *m, char *
 	return false;
 }
 
-/* A pattern key of the config names a module by the end of its path; true when it does. */
-static bool key_matches(const char *key, int layer, int m)
+/* The modules that a key of alpha_pattern means and no key before it: a regular expression that
+ * matches a module's path, or its end from a dot on. */
+static int read_alpha(struct adapter *a, const char *key, const json_t *v, struct err *err)
 {
-	char path[96];
-	size_t n, k = strlen(key);
+	char *text = mem_printf("(.*\\.)?(%s)$", key), path[96];
+	struct pattern p;
+	int rc = pattern_compile(&p, text, err);
 
-	snprintf(path, sizeof(path), "model.layers.%d.%s", layer, lora_module_path[m]);
-	n = strlen(path);
-	return k <= n && !strcmp(path + n - k, key) && (k == n || path[n - k - 1] == '.');
+	mem_free(text);
+	if (rc == 0 && (!json_is_number(v) || !(fabs(json_number_value(v)) <= 1e6)))
+		rc = err_set(err, "the alpha is not a number up to 1e6");
+	for (int l = 0; rc == 0 && l < a->arch->n_layers; l++) {
+		for (int m = 0; m < LORA_MODULES; m++) {
+			snprintf(path, sizeof(path), "model.layers.%d.%s", l, lora_module_path[m]);
+			if (isnan(a->scale[l][m]) && pattern_matches(&p, path))
+				a->scale[l][m] = (float)json_number_value(v);
+		}
+	}
+	pattern_free(&p);
+	return rc;
 }
 
 /* As PEFT: of several patterns that match, the first of the file counts. */
@@ -61,19 +73,9 @@ static int read_alphas(struct adapter *a, const json_t *patterns, const char *na
 	for (int l = 0; l < a->arch->n_layers; l++)
 		for (int m = 0; m < LORA_MODULES; m++)
 			a->scale[l][m] = NAN;
-	json_object_foreach((json_t *)patterns, key, v)
-	{
-		if (!json_is_number(v) || fabs(json_number_value(v)) > 1e6 ||
-		    strpbrk(key, "*+?[](){}|^$\\"))
-			return err_set(err,
-				       "%s: alpha_pattern '%s': only plain module names and finite "
-				       "numbers are understood",
-				       name, key);
-		for (int l = 0; l < a->arch->n_layers; l++)
-			for (int m = 0; m < LORA_MODULES; m++)
-				if (isnan(a->scale[l][m]) && key_matches(key, l, m))
-					a->scale[l][m] = (float)json_number_value(v);
-	}
+	json_object_foreach((json_t *)patterns, key,
+			    v) if (read_alpha(a, key, v, err) <
+				   0) return err_wrap(err, "%s: alpha_pattern '%.100s'", name, key);
 	for (int l = 0; l < a->arch->n_layers; l++)
 		for (int m = 0; m < LORA_MODULES; m++)
 			if (isnan(a->scale[l][m]))
@@ -85,7 +87,7 @@ static bool truthy(const json_t *root, const char *key)
 {
 	const json_t *v = json_object_get(root, key);
 
-	return json_is_true(v) || (json_is_array(v) && json_array_size(v)) || json_is_string(v);
+	return json_is_true(v) || json_array_size(v) || json_object_size(v) || json_is_string(v);
 }
 
 static int read_config(struct adapter *a, const json_t *root, const char *name, struct err *err)
@@ -95,6 +97,8 @@ static int read_config(struct adapter *a, const json_t *root, const char *name, 
 					       "fan_in_fan_out",
 					       "layer_replication",
 					       "lora_bias",
+					       "use_qalora",
+					       "use_bdlora",
 					       "trainable_token_indices",
 					       "alora_invocation_tokens" };
 	const json_t *type = json_object_get(root, "peft_type"), *v;
@@ -106,7 +110,7 @@ static int read_config(struct adapter *a, const json_t *root, const char *name, 
 			return err_set(err, "%s: '%s' is not implemented", name, refused[i]);
 	v = json_object_get(root, "init_lora_weights");
 	if (json_is_string(v) && strcmp(json_string_value(v), "gaussian") &&
-	    strcmp(json_string_value(v), "orthogonal"))
+	    strcmp(json_string_value(v), "orthogonal") && strcmp(json_string_value(v), "eva"))
 		return err_set(err,
 			       "%s: init_lora_weights '%s' may need a changed base, which is not "
 			       "implemented",
@@ -182,6 +186,13 @@ static int read_shapes(struct adapter *a, struct err *err)
 	return a->tensors.n ? 0 : err_set(err, "%s: the adapter is empty", a->path);
 }
 
+/* Some programs leave out that the model stood within PEFT's. */
+static void with_prefix(const char *name, char *out, size_t n)
+{
+	snprintf(out, n, "%s%s", strncmp(name, "model.layers.", 13) ? "" : "base_model.model.",
+		 name);
+}
+
 static int read_folder(struct adapter *a, struct err *err)
 {
 	char *config = path_join(a->path, "adapter_config.json");
@@ -200,6 +211,8 @@ static int read_folder(struct adapter *a, struct err *err)
 		rc = read_config(a, root, config, err);
 	if (rc == 0)
 		rc = safetensors_open(&a->tensors, weights, err);
+	if (rc == 0 && tensors_rename(&a->tensors, with_prefix, err) < 0)
+		rc = err_wrap(err, "%s", weights);
 	json_decref(root);
 	file_close(&f);
 	mem_free(config);

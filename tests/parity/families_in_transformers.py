@@ -67,9 +67,9 @@ CASES = {
 }
 # What stands in tests/golden/families: type of the file, spelling.
 KEPT = {"llama2": ("float16", 4), "llama3": ("bfloat16", 5), "llama_linear": ("bfloat16", 5),
-        "llama_yarn_betas": ("bfloat16", 4), "llama_dynamic_beyond": ("bfloat16", 4),
+        "llama_yarn_betas": ("bfloat16", 5), "llama_dynamic_beyond": ("bfloat16", 4),
         "llama_biases": ("bfloat16", 5), "smollm2": ("bfloat16", 4), "mistral": ("bfloat16", 5),
-        "mistral_full": ("float16", 4), "qwen2_window": ("bfloat16", 5), "qwen3_biases_yarn": ("bfloat16", 5),
+        "mistral_full": ("float16", 4), "qwen2_window": ("bfloat16", 5), "qwen3_biases_yarn": ("bfloat16", 4),
         "qwen3_layer_types": ("float16", 4)}
 
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Log-probabilities of a tiny model with and without an adapter that PEFT wrote, against those of
+/* Log-probabilities of tiny models with and without adapters that PEFT wrote, against those of
  * transformers and PEFT (tests/parity/peft_adapter_in_ours.py). */
 #include "tests/tap.h"
 
@@ -15,6 +15,7 @@ struct setup {
 	struct dev *dev;
 	struct source source;
 	struct model model;
+	struct adapter_list merged; /* below the adapter */
 	struct adapter adapter;
 	struct lora lora;
 };
@@ -24,10 +25,15 @@ static int setup_open(struct setup *s, const char *device, const json_t *doc, en
 	struct model_options o = { .act = act };
 	const char *model = golden(json_string_value(json_object_get(doc, "model")));
 	const char *adapter = golden(json_string_value(json_object_get(doc, "adapter")));
+	const char *merged = json_string_value(json_object_get(doc, "merged"));
+	struct weight_hook hook = adapter_list_hook(&s->merged);
 
 	memset(s, 0, sizeof(*s));
+	o.hook = merged ? &hook : NULL;
 	s->dev = ops_open(device, 0, &err);
 	if (!s->dev || source_open(&s->source, model, &err) < 0 ||
+	    adapter_list_open(&s->merged, merged ? golden(merged) : "", &s->source.arch, &err) <
+		    0 ||
 	    model_open(&s->model, s->dev, &s->source, &o, &err) < 0 ||
 	    adapter_open(&s->adapter, adapter, &s->model.arch, &err) < 0)
 		return -1;
@@ -39,6 +45,7 @@ static void setup_close(struct setup *s)
 	lora_close(&s->lora);
 	if (s->adapter.path)
 		adapter_close(&s->adapter);
+	adapter_list_close(&s->merged);
 	model_close(&s->model);
 	source_close(&s->source);
 	if (s->dev)
@@ -107,16 +114,23 @@ static void test_logprobs(const char *device, const json_t *doc, enum dtype act,
 	setup_close(&s);
 }
 
+/* The adapters move them by 0.1 and by more than 1: bf16 must stay well within. */
+static const struct {
+	const char *file;
+	double bf16;
+} docs[] = { { "parity/logprobs.json", 2e-2 }, { "parity/patterns.json", 0.3 } };
+
 int main(void)
 {
-	json_error_t je;
-	json_t *doc = json_load_file(golden("parity/logprobs.json"), 0, &je);
+	for (size_t i = 0; i < sizeof(docs) / sizeof(*docs); i++) {
+		json_error_t je;
+		json_t *doc = json_load_file(golden(docs[i].file), 0, &je);
 
-	for (const char *const *d = ops_names(); *d; d++) {
-		test_logprobs(*d, doc, DT_F32, 1e-5);
-		/* The adapter moves them by 0.1: bf16 must stay well within. */
-		test_logprobs(*d, doc, DT_BF16, 2e-2);
+		for (const char *const *d = ops_names(); *d; d++) {
+			test_logprobs(*d, doc, DT_F32, 1e-5);
+			test_logprobs(*d, doc, DT_BF16, docs[i].bf16);
+		}
+		json_decref(doc);
 	}
-	json_decref(doc);
 	return tap_done();
 }

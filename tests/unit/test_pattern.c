@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Keys of alpha_pattern against Python's re (tests/parity/make_patterns.py). */
+#include "tests/tap.h"
+
+#include "adapter/pattern.h"
+#include "base/mem.h"
+
+#include <jansson.h>
+#include <time.h>
+
+static struct err err;
+
+/* Whether the key means what the row says; 1 when both refuse it. */
+static int agrees(const json_t *row, const json_t *names)
+{
+	const char *key = json_string_value(json_object_get(row, "key"));
+	const json_t *means = json_object_get(row, "means"), *name;
+	char *text = mem_printf("(.*\\.)?(%s)$", key);
+	struct pattern p;
+	size_t i, next = 0;
+	int ok = 1;
+
+	if (pattern_compile(&p, text, &err) < 0) {
+		mem_free(text);
+		return !means;
+	}
+	json_array_foreach(names, i, name)
+	{
+		bool want = json_integer_value(json_array_get(means, next)) == (json_int_t)i &&
+			    next < json_array_size(means);
+
+		ok = ok && pattern_matches(&p, json_string_value(name)) == want;
+		next += want;
+	}
+	pattern_free(&p);
+	mem_free(text);
+	return ok && means;
+}
+
+static void test_golden(void)
+{
+	json_error_t je;
+	json_t *doc = json_load_file(golden("patterns.json"), 0, &je), *row;
+	const json_t *names = json_object_get(doc, "names");
+	size_t i, good = 0;
+
+	json_array_foreach(json_object_get(doc, "keys"), i, row)
+	{
+		int ok = agrees(row, names);
+
+		good += ok != 0;
+		if (!ok)
+			note("'%s'", json_string_value(json_object_get(row, "key")));
+	}
+	check(i == 500 && good == i, "%zu of %zu keys mean what Python says", good, i);
+	json_decref(doc);
+}
+
+/* What could take for ever does not, and what is too much is refused. */
+static void test_hostile(void)
+{
+	static const char *const bad[][2] = {
+		{ "(?=q)", "of groups that begin with '(?' only '(?:' is known" },
+		{ "q\\b", "there is an escape that is not known" },
+		{ "\\1", "there is an escape that is not known" },
+		{ "q\xc3\xa9", "it is not ASCII" },
+		{ "(q{100}){100}", "it is too long" },
+		{ "q{9999999999}", "it is too long" },
+		{ "(((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((",
+		  "its groups are too deep" },
+		{ "q{x}", "'{' has no count; a brace itself is written \\{" },
+	};
+	clock_t begin = clock();
+	struct pattern p;
+
+	check(pattern_compile(&p, "(a*)*(a|a)*(a?){50}b$", &err) == 0 &&
+		      !pattern_matches(&p,
+				       "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
+	      "ambiguous repetitions");
+	check((double)(clock() - begin) / CLOCKS_PER_SEC < 1, "take no time");
+	pattern_free(&p);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		check(pattern_compile(&p, bad[i][0], &err) < 0, "refused: %.20s", bad[i][0]);
+		check_str(err.msg, bad[i][1], "and says why");
+		err = (struct err){ 0 };
+	}
+}
+
+int main(void)
+{
+	test_golden();
+	test_hostile();
+	return tap_done();
+}
