@@ -18,7 +18,7 @@ PREFIX   ?= /usr/local
 # Libraries by their pkg-config names; dnnl has none and is looked for by its header. What was found
 # stands in config.mk: PKG_CFLAGS, PKG_LIBS, HAVE_DNNL. It is an included makefile with a rule, so
 # make first installs what is missing, writes it, and starts over with the values.
-PKGS     := jansson libzstd yaml-0.1 libutf8proc libcrypto
+PKGS     := jansson libzstd yaml-0.1 libutf8proc libcrypto libpcre2-8
 CONFIG   := $(BUILD)/config.mk
 GOALS    := $(or $(MAKECMDGOALS),all)
 ifneq ($(filter-out help deps lint fmt clean,$(GOALS)),)

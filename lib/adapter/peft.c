@@ -48,15 +48,18 @@ static int read_alpha(struct adapter *a, const char *key, const json_t *v, struc
 {
 	char *text = mem_printf("(.*\\.)?(%s)$", key), path[96];
 	struct pattern p;
-	int rc = pattern_compile(&p, text, err);
+	int rc = pattern_compile(&p, text, err), matches;
 
 	mem_free(text);
 	if (rc == 0 && (!json_is_number(v) || !(fabs(json_number_value(v)) <= 1e6)))
 		rc = err_set(err, "the alpha is not a number up to 1e6");
 	for (int l = 0; rc == 0 && l < a->arch->n_layers; l++) {
-		for (int m = 0; m < LORA_MODULES; m++) {
+		for (int m = 0; rc == 0 && m < LORA_MODULES; m++) {
 			snprintf(path, sizeof(path), "model.layers.%d.%s", l, lora_module_path[m]);
-			if (isnan(a->scale[l][m]) && pattern_matches(&p, path))
+			matches = pattern_matches(&p, path, err);
+			if (matches < 0)
+				rc = -1;
+			else if (matches && isnan(a->scale[l][m]))
 				a->scale[l][m] = (float)json_number_value(v);
 		}
 	}
@@ -73,9 +76,11 @@ static int read_alphas(struct adapter *a, const json_t *patterns, const char *na
 	for (int l = 0; l < a->arch->n_layers; l++)
 		for (int m = 0; m < LORA_MODULES; m++)
 			a->scale[l][m] = NAN;
-	json_object_foreach((json_t *)patterns, key,
-			    v) if (read_alpha(a, key, v, err) <
-				   0) return err_wrap(err, "%s: alpha_pattern '%.100s'", name, key);
+	json_object_foreach((json_t *)patterns, key, v)
+	{
+		if (read_alpha(a, key, v, err) < 0)
+			return err_wrap(err, "%s: alpha_pattern '%.100s'", name, key);
+	}
 	for (int l = 0; l < a->arch->n_layers; l++)
 		for (int m = 0; m < LORA_MODULES; m++)
 			if (isnan(a->scale[l][m]))

@@ -22,6 +22,7 @@ BEGIN {
 	third["zstd.h"] = third["zstd_errors.h"] = "lib/(shard|data) tests"
 	third["yaml.h"] = "lib/config tests"
 	third["openssl"] = "lib/base tests"
+	third["pcre2.h"] = "lib/adapter"
 	third["utf8proc.h"] = "lib/token tests"
 	third["dnnl.h"] = third["oneapi"] = "kernels/cpu"
 	third["omp.h"] = "kernels(/[a-z]+)? lib/(base|token|train) tests"
