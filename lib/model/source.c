@@ -128,10 +128,15 @@ int source_open(struct source *s, const char *path, struct err *err)
 	return rc;
 }
 
-void source_close(struct source *s)
+void source_release(struct source *s)
 {
 	gguf_close(&s->gguf);
 	tensors_close(&s->safetensors);
+}
+
+void source_close(struct source *s)
+{
+	source_release(s);
 	mem_free(s->path);
 	memset(s, 0, sizeof(*s));
 }

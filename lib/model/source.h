@@ -29,6 +29,8 @@ struct source_tensor {
 
 int source_open(struct source *s, const char *path, struct err *err);
 void source_close(struct source *s); /* fine on {0} */
+/* Lets go of the files, when what they hold has been read; path and arch stay. */
+void source_release(struct source *s);
 /* Asks for what is expected: name is the Hugging Face one ("model.layers.0.mlp.up_proj.weight");
  * another shape than rows x cols is an error that says both. */
 int source_get(const struct source *s, const char *name, int64_t rows, int64_t cols,

@@ -122,16 +122,27 @@ static int open_model(struct trainer *t, const char *merged, struct err *err)
 		return -1;
 	if (t->merged.n)
 		o.hook = &hook;
-	return model_open(&t->model, t->dev, &t->source, &o, err);
+	if (model_open(&t->model, t->dev, &t->source, &o, err) < 0)
+		return -1;
+	source_release(&t->source);
+	return 0;
+}
+
+/* Tokens that an example takes in a micro-batch of its own. */
+static int alone(const struct trainer *t, const struct example *e)
+{
+	struct sequence v[2];
+	int n = t->objective->sequences(e, v);
+
+	return pack_alone(v, n, t->c->share_prefixes && !(t->c->lora_dropout > 0));
 }
 
 /* An example that the model cannot take is an error; *l is raised to what it needs. */
 static int check_example(const struct trainer *t, size_t i, struct batch_limits *l, struct err *err)
 {
 	const struct example *e = &t->shard->v[i];
-	bool share = t->c->share_prefixes && !(t->c->lora_dropout > 0);
 	struct sequence v[2];
-	int n = t->objective->sequences(e, v), alone = pack_alone(v, n, share), rows = 0;
+	int n = t->objective->sequences(e, v), tokens = alone(t, e), rows = 0;
 
 	if (longest_sequence(t, e) > t->model.n_positions)
 		return err_set(
@@ -146,30 +157,46 @@ static int check_example(const struct trainer *t, size_t i, struct batch_limits 
 				       e->ids[k], t->model.arch.vocab);
 	for (int k = 0; k < n; k++)
 		rows += sequence_rows(&v[k]);
-	l->tokens = alone > l->tokens ? alone : l->tokens;
+	l->tokens = tokens > l->tokens ? tokens : l->tokens;
 	l->rows = rows > l->rows ? rows : l->rows;
 	return 0;
+}
+
+/* Tokens of the longest step, as far as they are below `enough`. */
+static int longest_step(const struct trainer *t, int enough)
+{
+	uint32_t *order = mem_new(t->shard->n, sizeof(*order));
+	long epoch = -1;
+	int most = 0;
+
+	for (long step = 0; step < t->schedule.total_steps && most < enough; step++) {
+		struct step_window win = schedule_window(&t->schedule, step);
+		int n = 0;
+
+		if (win.epoch != epoch)
+			schedule_order(&t->schedule, win.epoch, order);
+		epoch = win.epoch;
+		for (uint32_t i = 0; i < win.n && n < enough; i++)
+			n += alone(t, &t->shard->v[order[win.first + i]]);
+		most = n > most ? n : most;
+	}
+	mem_free(order);
+	return most < enough ? most : enough;
 }
 
 /* Capacities: the longest example, and as many tokens as a step holds up to micro_tokens. */
 static int find_limits(const struct trainer *t, int micro_tokens, struct batch_limits *l,
 		       struct err *err)
 {
-	uint64_t total = 0, step;
+	int step;
 
 	memset(l, 0, sizeof(*l));
-	for (size_t i = 0; i < t->shard->n; i++) {
+	for (size_t i = 0; i < t->shard->n; i++)
 		if (check_example(t, i, l, err) < 0)
 			return -1;
-		total += t->shard->v[i].n_ids;
-	}
-	step = (uint64_t)l->tokens * t->schedule.batch_size * t->schedule.accumulation;
-	if (step > total)
-		step = total;
-	if (step > (uint64_t)micro_tokens)
-		step = (uint64_t)micro_tokens;
-	if ((uint64_t)l->tokens < step)
-		l->tokens = (int)step;
+	step = longest_step(t, micro_tokens);
+	if (l->tokens < step)
+		l->tokens = step;
 	l->segs = l->tokens;
 	l->ranges = PACK_DEPTH * l->tokens;
 	l->rows = l->rows > l->tokens ? l->rows : l->tokens;
