@@ -272,7 +272,11 @@ static float *torch_order(float *v, const struct tensor *t, int n_heads)
 	return to;
 }
 
-/* A tensor as floats from the heap; NaN and Inf are refused. */
+/* Numbers of a trained adapter are below 10 or so; one that is far above is damage, and its products
+ * are no numbers any more. */
+#define MOST 1e6f
+
+/* A tensor as floats from the heap; NaN, Inf and what is beyond MOST are refused. */
 static float *numbers(const struct adapter *a, const struct tensor *t, struct err *err)
 {
 	size_t n = (size_t)(t->dims[0] * t->dims[1]);
@@ -287,10 +291,10 @@ static float *numbers(const struct adapter *a, const struct tensor *t, struct er
 			memcpy(&h, t->data + 2 * i, 2);
 		if (t->type != DT_F32)
 			v[i] = t->type == DT_BF16 ? bf16_to_f32(h) : f16_to_f32(h);
-		if (isfinite(v[i]))
+		if (fabsf(v[i]) <= MOST)
 			continue;
-		err_kind(err, ERR_NUMERIC, "%s: '%s' holds a value that is not finite", a->path,
-			 t->name);
+		err_kind(err, ERR_NUMERIC, "%s: '%s' holds %g: its numbers are broken", a->path,
+			 t->name, (double)v[i]);
 		mem_free(v);
 		return NULL;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/mem.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,8 @@ static void *must(void *p, size_t n)
 {
 	if (p)
 		return p;
-	fprintf(stderr, "out of memory: %zu bytes asked for\n", n);
+	fprintf(stderr, "%s: out of memory: %zu bytes asked for\n", program_invocation_short_name,
+		n);
 	exit(2);
 }
 

@@ -58,8 +58,8 @@ static void number(const struct cmd *cmd, const struct opt *o, const char *s, vo
 		opt_misuse(cmd, "--%s: '%s' is not %s", o->name, s,
 			   o->type == OPT_INT ? "a whole number" : "a number");
 	if ((o->min != 0 || o->max != 0) && (x < o->min || x > o->max))
-		opt_misuse(cmd, "--%s: %s is out of range; it takes %g to %g", o->name, s, o->min,
-			   o->max);
+		opt_misuse(cmd, "--%s: %s is out of range; it takes %.10g to %.10g", o->name, s,
+			   o->min, o->max);
 	if (o->type == OPT_INT)
 		*(long *)((char *)args + o->off) = strtol(s, NULL, 10);
 	else

@@ -212,7 +212,10 @@ int source_get(const struct source *s, const char *name, int64_t rows, int64_t c
 			       s->is_gguf ? mapped : name);
 	r = t->n_dims == 2 ? (int64_t)t->dims[0] : 1;
 	c = t->n_dims ? (int64_t)t->dims[t->n_dims - 1] : 0;
-	if (t->n_dims < 1 || t->n_dims > 2 || r != rows || c != cols || t->type == DT_I32)
+	if (t->type == DT_I32)
+		return err_set(err, "%s: tensor '%s' is I32, which is no type of a weight", s->path,
+			       t->name);
+	if (t->n_dims < 1 || t->n_dims > 2 || r != rows || c != cols)
 		return err_set(err,
 			       "%s: tensor '%s' is %lld x %lld, the configuration says %lld x %lld",
 			       s->path, t->name, (long long)r, (long long)c, (long long)rows,
