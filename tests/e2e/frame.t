@@ -150,7 +150,7 @@ for tool in ds-validate ds-tokenize ft-sft ft-dpo ft-merge ft-eval ft-chat; do
 done
 mkdir -p data/soviet/en
 echo '{}' >data/dataset_info.json
-for file in sft_complete_v3 dpo_soviet_jokes eval_wordings eval_smalltalk eval_pairs; do
+for file in soviet_jokes soviet_jokes_v2 sft_complete_v3 dpo_soviet_jokes eval_wordings eval_smalltalk eval_pairs; do
 	echo "[\"$file\"]" >"data/soviet/en/$file.json"
 done
 for base in fake other; do
@@ -190,11 +190,13 @@ exits 0 'the whole line' line pipelines/soviet_v3
 is "$(ran)" "ft-sft ft-dpo ft-merge ft-eval ft-eval $chat" 'runs the rest'
 tail -n 1 "$T/out" >last
 is "$(cat last)" 'an answer' 'and ends with the conversation'
-begin=$(date +%s%N)
-exits 0 'a second call' line pipelines/soviet_v3
-echo "# $((($(date +%s%N) - begin) / 1000000)) ms"
+# The processor's time: the clock's depends on who else is at work.
+exits 0 'a second call' perl -e 'my $code = system @ARGV; my @t = times; printf STDERR "%.2f\n", $t[2] + $t[3]; exit $code >> 8' \
+	make --no-print-directory BASE=fake pipelines/soviet_v3
+cp err seconds
+echo "# $(cat seconds) s"
 is "$(ran)" '' 'runs nothing'
-[ $((($(date +%s%N) - begin) / 1000000)) -lt 1000 ]
+perl -e 'exit !(<> < 1)' seconds
 ok $? 'and takes less than a second'
 is "$(find build -name '*.tmp*' | wc -l | tr -d ' ')" 0 'nothing unfinished lies about'
 touch data/soviet/en/*.json data/dataset_info.json pipelines/soviet_v3/*.yaml bin/* models/*/*
@@ -220,6 +222,42 @@ exits 0 'the first base' line pipelines/soviet_v3
 is "$(ran)" '' 'is still up to date'
 exits 2 'an unknown base' line pipelines/soviet_v3 BASE=nobody
 has "$T/err" 'llama-3.2-1b-instruct fake other' 'gets the list of those there are'
+
+# The other experiments: stages that a pipeline has not, and an SFT that two of them share.
+exits 0 'SFT alone' line pipelines/soviet_v1
+is "$(ran)" "ds-validate ds-tokenize ft-sft ft-merge ft-eval $chat" 'runs no stage of DPO'
+exits 2 'DPO of a pipeline without it' line pipelines/soviet_v1/dpo
+has "$T/err" 'No rule to make target' 'is no target'
+exits 0 'DPO on the base' line pipelines/soviet_dpo_scratch
+is "$(ran)" "ds-validate ds-tokenize ft-dpo ft-merge ft-eval $chat" 'runs no SFT'
+exits 2 'SFT of a pipeline without it' line pipelines/soviet_dpo_scratch/sft
+exits 0 "DPO on another pipeline's SFT, with -j4" line -j4 pipelines/soviet_dpo_v2
+is "$(ran | tr ' ' '\n' | sort | uniq -c | awk '{ printf "%s*%s ", $1, $2 }')" \
+	'2*ds-tokenize 2*ds-validate 5*ft-chat 1*ft-dpo 1*ft-eval 1*ft-merge 1*ft-sft ' 'runs that SFT'
+exits 0 'that pipeline itself' line pipelines/soviet_v2
+is "$(ran)" "ft-merge ft-eval $chat" 'runs it no second time'
+is "$(find build -name sft -type d | sort | tr '\n' ' ')" \
+	'build/soviet_v1/fake/sft build/soviet_v2/fake/sft build/soviet_v3/fake/sft build/soviet_v3/other/sft ' \
+	'its adapter is there once'
+exits 0 'all of them' line -j4 pipelines/soviet_v1 pipelines/soviet_v2 pipelines/soviet_v3 pipelines/soviet_dpo_scratch \
+	pipelines/soviet_dpo_v2
+is "$(ran)" '' 'are up to date'
+
+# Every base goes through every pipeline, in its language and with its template.
+cat >rows.mk <<'END'
+include pipelines/bases.mk
+bases: ; @echo $(BASES)
+row: ; @echo $($(BASE).template) $($(BASE).language) $($(BASE).license)
+END
+for base in $(make -s -f rows.mk bases); do
+	make -n BASE="$base" pipelines/soviet_v3 pipelines/soviet_v1 pipelines/soviet_dpo_v2 pipelines/soviet_dpo_scratch >plan 2>&1
+	ok $? "$base has a plan for each pipeline"
+	make -s -f rows.mk row BASE="$base" >asked
+	read -r template language license <asked
+	is "$(grep -o 'template=[a-z0-9_]*' plan | sort -u)" "template=$template" "$base: its template ($license)"
+	is "$(grep -o 'data/soviet/[a-z]*/' plan | sort -u)" "data/soviet/$language/" "$base: its language"
+done
+
 echo changed >models/fake/model.gguf
 rm models/fake/model.gguf.key
 printf '#!/bin/sh\nexit 0\n' >.ci/deps
