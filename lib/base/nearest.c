@@ -32,3 +32,13 @@ size_t name_distance(const char *a, const char *b)
 	}
 	return row[la % 3][lb];
 }
+
+void nearest_try(struct nearest *n, const char *candidate)
+{
+	size_t d = name_distance(n->name, candidate);
+
+	if (d > strlen(n->name) / 3 + 1 || (n->best && d >= n->distance))
+		return;
+	n->best = candidate;
+	n->distance = d;
+}

@@ -11,4 +11,14 @@
  * longer than NAME_MAX_BYTES. */
 size_t name_distance(const char *a, const char *b);
 
+/* The nearest of the names that are tried: { .name = what was written }. A third of its letters wrong
+ * is still a slip, more is another word. */
+struct nearest {
+	const char *name;
+	const char *best; /* NULL: none is near */
+	size_t distance;
+};
+
+void nearest_try(struct nearest *n, const char *candidate);
+
 #endif

@@ -73,37 +73,10 @@ const char *column_at(const struct columns *c, size_t i, const char **name)
 	return v[i];
 }
 
-/* Where the token begins that jansson stumbled over: its position is the token's end. */
-static size_t token_start(const struct element *e, const json_error_t *err)
-{
-	size_t at = err->position < 0 ? 0 : (size_t)err->position;
-	const char *near = strstr(err->text, " near '");
-
-	if (at > e->n)
-		at = e->n;
-	if (strstr(err->text, "newline") || strstr(err->text, "control character") ||
-	    strstr(err->text, "escape") || strstr(err->text, "premature") ||
-	    strstr(err->text, "end of file"))
-		return at;
-	if (near) {
-		size_t len = strlen(near + 7);
-
-		return len && len - 1 <= at ? at - (len - 1) : at;
-	}
-	if (at > 0 && e->p[at - 1] == '"') { /* a string too long to be quoted */
-		size_t i = at - 1;
-
-		while (i > 0 && (e->p[i - 1] != '"' || (i > 1 && e->p[i - 2] == '\\')))
-			i--;
-		return i ? i - 1 : at;
-	}
-	return at;
-}
-
 static void report_syntax(struct check *c, const json_error_t *err)
 {
 	const char *what = err->text;
-	size_t at = token_start(c->e, err);
+	size_t at = element_fault(c->e, err->position, what);
 
 	if (json_error_code(err) == json_error_duplicate_key)
 		check_report(c, RULE_DUPLICATE_KEY, at, "%s",

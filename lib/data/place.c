@@ -123,6 +123,31 @@ size_t element_find(const struct element *e, const char *key, long index, const 
 	return w.i;
 }
 
+size_t element_fault(const struct element *e, int position, const char *text)
+{
+	size_t at = position < 0 ? 0 : (size_t)position;
+	const char *near = strstr(text, " near '");
+
+	if (at > e->n)
+		at = e->n;
+	if (strstr(text, "newline") || strstr(text, "control character") ||
+	    strstr(text, "escape") || strstr(text, "premature") || strstr(text, "end of file"))
+		return at;
+	if (near) {
+		size_t len = strlen(near + 7);
+
+		return len && len - 1 <= at ? at - (len - 1) : at;
+	}
+	if (at > 0 && e->p[at - 1] == '"') { /* a string too long to be quoted */
+		size_t i = at - 1;
+
+		while (i > 0 && (e->p[i - 1] != '"' || (i > 1 && e->p[i - 2] == '\\')))
+			i--;
+		return i ? i - 1 : at;
+	}
+	return at;
+}
+
 /* Columns a terminal gives a character: enough for a caret to stand right under CJK text. */
 static size_t width(uint32_t c)
 {

@@ -57,6 +57,8 @@ void element_place(const struct element *e, size_t at, size_t *line, size_t *col
  */
 size_t element_find(const struct element *e, const char *key, long index, const char *inner,
 		    size_t *at_key);
+/* Where the token begins that jansson stumbled over: its error's position (the token's end) and text. */
+size_t element_fault(const struct element *e, int position, const char *text);
 /*
  * The line around byte `at`, at most about 100 columns of it, control characters made harmless;
  * into out (size bytes). Returns the display column of `at` within it, from 0.
