@@ -30,9 +30,16 @@ struct adapter {
 int adapter_open(struct adapter *a, const char *path, const struct arch *arch, struct err *err);
 void adapter_close(struct adapter *a); /* fine on {0} */
 struct lora_spec adapter_spec(const struct adapter *a);
+/* A (r, in) and B (out, r) of a module that it adapts, in PEFT's order, from the heap. */
+int adapter_module(const struct adapter *a, int layer, enum lora_module m, float **va, float **vb,
+		   struct err *err);
 /* Opens *l and fills it with the adapter's numbers. */
 int adapter_to_lora(const struct adapter *a, struct lora *l, struct dev *dev, enum dtype act,
 		    struct err *err);
+/* The same with several at once: their ranks lie one below the other, so l's B A is the sum of theirs.
+ * Of two different scales the first is kept, the other B is multiplied. n >= 1. */
+int adapters_to_lora(const struct adapter *const *v, size_t n, struct lora *l, struct dev *dev,
+		     enum dtype act, struct err *err);
 
 /* W (fp32, on the device) of the linear `name` ("model.layers.0.self_attn.q_proj.weight") +=
  * scale B A; weights that no adapter touches are left alone. */

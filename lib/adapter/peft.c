@@ -305,33 +305,16 @@ static float *numbers(const struct adapter *a, const struct tensor *t, struct er
 	return v;
 }
 
-int adapter_to_lora(const struct adapter *a, struct lora *l, struct dev *dev, enum dtype act,
-		    struct err *err)
+int adapter_module(const struct adapter *a, int layer, enum lora_module m, float **va, float **vb,
+		   struct err *err)
 {
-	struct lora_spec spec = adapter_spec(a);
-
-	if (lora_open(l, dev, a->arch, &spec, act, err) < 0)
-		return -1;
-	for (int i = 0; i < a->arch->n_layers; i++) {
-		for (int m = 0; m < LORA_MODULES; m++) {
-			float *va, *vb;
-
-			if (!a->rank[i][m])
-				continue;
-			va = numbers(a, find(a, i, m, 'A'), err);
-			vb = va ? numbers(a, find(a, i, m, 'B'), err) : NULL;
-			if (vb)
-				lora_set(l, i, (enum lora_module)m, va, vb);
-			mem_free(va);
-			mem_free(vb);
-			if (!vb) {
-				lora_close(l);
-				return -1;
-			}
-		}
-	}
-	lora_refresh(l);
-	return 0;
+	*va = numbers(a, find(a, layer, m, 'A'), err);
+	*vb = *va ? numbers(a, find(a, layer, m, 'B'), err) : NULL;
+	if (*vb)
+		return 0;
+	mem_free(*va);
+	*va = NULL;
+	return -1;
 }
 
 /* The linear that a weight name means: "model.layers.3.mlp.up_proj.weight". */
@@ -365,9 +348,9 @@ int adapter_apply(const struct adapter *a, struct dev *dev, const char *name, st
 	r = (size_t)a->rank[layer][m];
 	na = r * (size_t)w.cols * sizeof(float);
 	nb = r * (size_t)w.rows * sizeof(float);
-	va = numbers(a, find(a, layer, m, 'A'), err);
-	vb = va ? numbers(a, find(a, layer, m, 'B'), err) : NULL;
-	if (vb && (da = op->alloc(dev, na, err)) && (db = op->alloc(dev, nb, err))) {
+	if (adapter_module(a, layer, (enum lora_module)m, &va, &vb, err) < 0)
+		return -1;
+	if ((da = op->alloc(dev, na, err)) && (db = op->alloc(dev, nb, err))) {
 		op->upload(dev, da, va, na);
 		op->upload(dev, db, vb, nb);
 		op->gemm(dev, w, mat_view(db, DT_F32, w.rows, (int64_t)r), false,

@@ -232,9 +232,7 @@ static int rope_tables(struct model *m, struct err *err)
 	return rc;
 }
 
-/* Those asked for, as far as there are so many. Dynamic scaling changes what stands before the
- * positions it adds, so that these have to be asked for. */
-static int positions(const struct arch *a, int asked)
+int model_positions(const struct arch *a, int asked)
 {
 	int all = rope_context(&a->rope, a->max_positions);
 
@@ -255,7 +253,7 @@ int model_open(struct model *m, struct dev *dev, const struct source *src,
 	m->dev = dev;
 	m->arch = src->arch;
 	m->act = o->act != DT_COUNT ? o->act : src->arch.dtype == DT_F32 ? DT_F32 : DT_BF16;
-	m->n_positions = positions(&m->arch, o->n_positions);
+	m->n_positions = model_positions(&m->arch, o->n_positions);
 	m->layers = mem_new((size_t)m->arch.n_layers, sizeof(*m->layers));
 	rc = load_ends(&l, use);
 	for (int i = 0; rc == 0 && i < m->arch.n_layers; i++)

@@ -50,6 +50,9 @@ struct model_options {
 int model_open(struct model *m, struct dev *dev, const struct source *src,
 	       const struct model_options *o, struct err *err);
 void model_close(struct model *m); /* fine on {0} */
+/* Positions that model_open prepares: those asked for, as far as there are so many; 0: at most 8192.
+ * Dynamic scaling changes what stands before the positions it adds, so these have to be asked for. */
+int model_positions(const struct arch *a, int asked);
 /* Bytes that model_open takes on the device. */
 size_t model_bytes(struct dev *dev, const struct arch *a, enum dtype act, bool train);
 
