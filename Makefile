@@ -16,7 +16,7 @@ PYTHON   ?= python3
 PREFIX   ?= /usr/local
 
 # Libraries by their pkg-config names; dnnl has none and is looked for by its header. What was found
-# stands in config.mk: PKG_CFLAGS, PKG_LIBS, HAVE_DNNL. It is an included makefile with a rule, so
+# stands in config.mk: PKG_CFLAGS, PKG_LIBS, HAVE_DNNL, HAVE_EDIT (these two may be missing). It is an included makefile with a rule, so
 # make first installs what is missing, writes it, and starts over with the values.
 PKGS     := jansson libzstd yaml-0.1 libutf8proc libcrypto libpcre2-8
 CONFIG   := $(BUILD)/config.mk
@@ -31,10 +31,10 @@ OPT      := $(if $(filter 1,$(SANITIZE)),-O1 -fsanitize=address$(,)undefined -fn
 CPPFLAGS := -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -Ilib -I. $(if $(HAVE_DNNL),-DHAVE_DNNL) $(PKG_CFLAGS)
 CFLAGS   := -std=c11 -g $(OPT) $(WARN) -fopenmp -ffp-contract=off -fno-math-errno
 LDFLAGS  := -fopenmp -Wl,--as-needed $(if $(filter 1,$(SANITIZE)),-fsanitize=address$(,)undefined)
-LDLIBS   := $(PKG_LIBS) $(if $(HAVE_DNNL),-ldnnl) -lm
+LDLIBS   := $(PKG_LIBS) $(if $(HAVE_DNNL),-ldnnl) $(if $(HAVE_EDIT),$(EDIT_LIBS)) -lm
 
 # kernels/cuda will be a shared object of its own, built where nvcc is. Another configuration at the
-# side: make test BUILD=build/plain HAVE_DNNL=
+# side: make test BUILD=build/plain HAVE_DNNL= HAVE_EDIT=
 LIB_SRC  := $(sort $(wildcard lib/*/*.c kernels/*.c kernels/ref/*.c kernels/cpu/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 ARCHIVE  := $(BUILD)/libanekdot.a
@@ -58,6 +58,8 @@ $(BUILD)/%.o: %.c $(CONFIG)
 
 # Inner loops are vectorized; no kernel reads the floating-point flags.
 $(BUILD)/kernels/%.o: CFLAGS += $(if $(filter 1,$(SANITIZE)),,-O3) -fno-trapping-math
+
+$(BUILD)/lib/chat/editline.o: CPPFLAGS += $(if $(HAVE_EDIT),-DHAVE_EDIT $(EDIT_CFLAGS))
 
 $(ARCHIVE): $(LIB_OBJ)
 	@rm -f $@
@@ -83,6 +85,9 @@ $(CONFIG): FORCE
 	  echo '# $(VERSION) $(CC) $(OPT) $(WARN)'; \
 	  echo "PKG_CFLAGS := $$(pkg-config --cflags $(PKGS) 2>/dev/null)"; \
 	  echo "PKG_LIBS := $$(pkg-config --libs $(PKGS) 2>/dev/null)"; \
+	  echo "HAVE_EDIT := $$(pkg-config --exists libedit 2>/dev/null && echo 1)"; \
+	  echo "EDIT_CFLAGS := $$(pkg-config --cflags libedit 2>/dev/null)"; \
+	  echo "EDIT_LIBS := $$(pkg-config --libs libedit 2>/dev/null)"; \
 	  echo "HAVE_DNNL := $$(printf '#include <dnnl.h>\n' | $(CC) -E - >/dev/null 2>&1 && echo 1)"; \
 	} >$@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi

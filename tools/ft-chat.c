@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ft-chat: talk with a model; the page is ft-chat.1. */
 #include "base/tool.h"
+#include "chat/asked.h"
 #include "chat/repl.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#define STREAMS 16 /* answers that --json works on at a time */
-
 struct args {
 	struct engine_options engine;
 	struct sampling sampling;
 	struct opt_list stops;
-	long seed;
-	bool json;
+	const char *batch;
+	long seed, streams;
+	bool json, stream;
 };
 
 #define TEXT(letter, name, arg, field, help)                                                       \
@@ -29,7 +29,7 @@ struct args {
 static const struct opt opts[] = {
 	TEXT('m', "model", "PATH", model, "a Hugging Face folder or a GGUF file"),
 	TEXT('a', "adapter", "DIR[,DIR]", adapters,
-	     "adapters; all but the last are merged into the weights"),
+	     "adapters, applied together; /adapter takes them off and on"),
 	TEXT(0, "tokenizer", "PATH", tokenizer, "another tokenizer than the model's own"),
 	TEXT(0, "template", "NAME", template, "chat template (default: what it was trained with)"),
 	TEXT(0, "system", "TEXT", system, "system prompt (default: what it was trained with)"),
@@ -38,6 +38,8 @@ static const struct opt opts[] = {
 	NUMBER(OPT_INT, "top-k", "K", sampling.top_k, 0, 1e6, "draw from the K likeliest; 0: all"),
 	NUMBER(OPT_NUM, "top-p", "P", sampling.top_p, 0, 1,
 	       "draw from the likeliest that reach P together"),
+	NUMBER(OPT_NUM, "min-p", "P", sampling.min_p, 0, 1,
+	       "draw from those at least P times as likely as the first"),
 	NUMBER(OPT_NUM, "repetition-penalty", "R", sampling.repetition_penalty, 0.01, 100,
 	       "above 1: what was said becomes less likely"),
 	NUMBER(OPT_INT, "seed", "N", seed, 0, 9e15, "of the draws (default: 0)"),
@@ -50,8 +52,14 @@ static const struct opt opts[] = {
 	NUMBER(OPT_INT, "threads", "N", engine.threads, 1, 1024,
 	       "threads (default: all processors)"),
 	TEXT(0, "dtype", "TYPE", dtype, "auto, float32 or bfloat16 (default: the model's)"),
+	NUMBER(OPT_STR, "batch", "FILE", batch, 0, 0,
+	       "answer a file of prompts, one a line, or of JSON requests"),
+	NUMBER(OPT_INT, "streams", "N", streams, 1, 1024,
+	       "answers at a time with --json and --batch (default: 16)"),
 	{ OPT_FLAG, 'j', "json", NULL, "JSON lines in, JSON lines out", offsetof(struct args, json),
 	  0, 0 },
+	NUMBER(OPT_FLAG, "stream", NULL, stream, 0, 0,
+	       "with --json: answers piece by piece as they come"),
 	{ .type = OPT_END },
 };
 
@@ -59,14 +67,15 @@ static const struct cmd cmd = {
 	.name = "ft-chat",
 	.usage = "-m MODEL [-a ADAPTER[,ADAPTER]] [OPTION]... [PROMPT...]",
 	.summary = "Talk with a model, or let it answer prompts.",
-	.details = "With PROMPT: one answer. On a terminal: a conversation, `clear` begins a new "
-		   "one,\n"
-		   "`exit` or Ctrl-D leaves, Ctrl-C stops an answer. Otherwise every line of "
-		   "standard\n"
-		   "input is a turn of one conversation; with --json a question of its own:\n\n"
-		   "  ft-chat -m models/qwen -a saves/dpo\n"
-		   "  echo '{\"prompt\": \"Hello\"}' | ft-chat -m models/qwen --json\n\n"
-		   "Exit code: 0; 2 trouble; 76 the model's numbers are broken.\n",
+	.details =
+		"With PROMPT: one answer. On a terminal: a conversation; /help lists what can be\n"
+		"told beside talking, Ctrl-C stops an answer, Ctrl-D leaves. Otherwise every\n"
+		"line of standard input is a turn of one conversation; with --json a question\n"
+		"of its own:\n\n"
+		"  ft-chat -m models/qwen -a saves/dpo\n"
+		"  ft-chat -m models/qwen --batch prompts.txt >answers.txt\n"
+		"  echo '{\"prompt\": \"Hello\"}' | ft-chat -m models/qwen --json\n\n"
+		"Exit code: 0; 2 trouble; 76 the model's numbers are broken.\n",
 	.opts = opts,
 	.semantics = 1,
 };
@@ -80,39 +89,48 @@ static char *joined(char **words, int n)
 	return text.p;
 }
 
-static int talk(const struct args *a, struct engine *e, char **words, int n, struct err *err)
+static int talk(const struct args *a, struct engine *e, const struct request_defaults *d,
+		char **words, int n, struct err *err)
 {
 	char *prompt = joined(words, n);
-	struct session s;
-	int rc = session_open(&s, e, &a->sampling, &a->stops, err);
+	int rc;
 
-	if (rc == 0 && prompt)
-		rc = repl_once(&s, prompt, err);
-	else if (rc == 0 && isatty(STDIN_FILENO))
-		rc = repl_terminal(&s, err);
-	else if (rc == 0)
-		rc = repl_lines(&s, err);
+	if (prompt)
+		rc = repl_once(e, d, prompt, err);
+	else if (a->json)
+		rc = repl_json(e, d, (int)a->streams, err);
+	else if (isatty(STDIN_FILENO))
+		rc = repl_terminal(e, d, a->engine.model, err);
+	else
+		rc = repl_lines(e, d, err);
 	mem_free(prompt);
-	session_close(&s);
 	return rc;
 }
 
 static int run(const struct args *a, char **words, int n, struct err *err)
 {
-	struct engine e;
-	int rc;
+	struct request_defaults d = { &a->sampling, &a->stops, a->stream };
+	struct asked asked = { 0 };
+	struct engine e = { 0 };
+	int rc = a->batch ? asked_read(&asked, a->batch, &d, err) : 0;
 
-	if (engine_open(&e, &a->engine, true, err) < 0)
-		return -1;
-	rc = a->json ? repl_json(&e, &a->sampling, &a->stops, STREAMS, err)
-		     : talk(a, &e, words, n, err);
+	if (rc == 0)
+		rc = engine_prepare(&e, &a->engine, true, err);
+	if (rc == 0)
+		rc = asked_encode(&asked, &e, err);
+	if (rc == 0)
+		rc = engine_load(&e, &a->engine, err);
+	if (rc == 0)
+		rc = a->batch ? asked_answer(&asked, &e, (int)a->streams, a->json, err)
+			      : talk(a, &e, &d, words, n, err);
+	asked_close(&asked);
 	engine_close(&e);
 	return rc;
 }
 
 int main(int argc, char **argv)
 {
-	struct args args = { .sampling = sampling_default };
+	struct args args = { .engine.apart = true, .sampling = sampling_default, .streams = 16 };
 	struct err err = { 0 };
 	int n;
 
@@ -122,6 +140,11 @@ int main(int argc, char **argv)
 		opt_misuse(&cmd, "which model? give -m");
 	if (args.json && n)
 		opt_misuse(&cmd, "with --json prompts come from standard input");
+	if (args.batch && n)
+		opt_misuse(&cmd, "with --batch prompts come from its file");
+	if (args.stream && !args.json)
+		opt_misuse(&cmd,
+			   "--stream belongs to --json; elsewhere answers come as they are made");
 	for (size_t i = 0; i < args.stops.n; i++)
 		if (!*args.stops.v[i])
 			opt_misuse(&cmd, "--stop must not be empty");

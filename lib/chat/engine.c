@@ -3,40 +3,58 @@
 
 #include "base/mem.h"
 #include "base/tool.h"
+#include "chat/wardrobe.h"
 
 #include <string.h>
 
-static int open_weights(struct engine *e, const struct engine_options *o, struct err *err)
+static int read_dtype(const char *name, enum dtype *act, struct err *err)
 {
-	struct model_options mo = { .act = DT_COUNT, .n_positions = (int)o->context };
+	*act = DT_COUNT;
+	if (name && !strcmp(name, "float32"))
+		*act = DT_F32;
+	else if (name && !strcmp(name, "bfloat16"))
+		*act = DT_BF16;
+	else if (name && strcmp(name, "auto"))
+		return err_set(err, "there is no dtype '%s'; there are auto, float32, bfloat16",
+			       name);
+	return 0;
+}
+
+/* All but the last into the weights, the last beside them. */
+static int open_merged(struct engine *e, const struct engine_options *o, struct model_options *mo,
+		       struct err *err)
+{
 	struct weight_hook hook = adapter_list_hook(&e->merged);
 	const char *last;
 	char *merged = adapter_names_split(o->adapters, &last);
 	struct adapter a = { 0 };
-	int rc = -1;
+	int rc = adapter_list_open(&e->merged, merged, &e->source.arch, err);
 
-	if (o->dtype && !strcmp(o->dtype, "float32"))
-		mo.act = DT_F32;
-	else if (o->dtype && !strcmp(o->dtype, "bfloat16"))
-		mo.act = DT_BF16;
-	else if (o->dtype && strcmp(o->dtype, "auto")) {
-		err_set(err, "there is no dtype '%s'; there are auto, float32, bfloat16", o->dtype);
-		goto out;
-	}
-	if (adapter_list_open(&e->merged, merged, &e->source.arch, err) < 0)
-		goto out;
-	if (last &&
-	    adapter_open(&a, last, &e->source.arch, err) < 0) /* before the weights are read */
-		goto out;
-	mo.hook = e->merged.n ? &hook : NULL;
-	rc = model_open(&e->model, e->dev, &e->source, &mo, err);
+	if (rc == 0 && last)
+		rc = adapter_open(&a, last, &e->source.arch, err); /* before the weights are read */
+	mo->hook = e->merged.n ? &hook : NULL;
+	if (rc == 0)
+		rc = model_open(&e->model, e->dev, &e->source, mo, err);
 	if (rc == 0 && last)
 		rc = adapter_to_lora(&a, &e->lora, e->dev, e->model.act, err);
 	e->has_lora = rc == 0 && last;
-out:
 	adapter_close(&a);
 	mem_free(merged);
 	return rc;
+}
+
+int engine_load(struct engine *e, const struct engine_options *o, struct err *err)
+{
+	struct model_options mo = { .n_positions = (int)o->context };
+
+	if (read_dtype(o->dtype, &mo.act, err) < 0)
+		return -1;
+	if (!o->apart)
+		return open_merged(e, o, &mo, err);
+	if (wardrobe_open(e, o->adapters, err) < 0 || /* before the weights are read */
+	    model_open(&e->model, e->dev, &e->source, &mo, err) < 0)
+		return -1;
+	return engine_wear(e, o->adapters ? o->adapters : "", err);
 }
 
 /* A template from the model's own chat template text. */
@@ -85,21 +103,27 @@ static int open_template(struct engine *e, const struct engine_options *o, struc
 	return 0;
 }
 
+int engine_prepare(struct engine *e, const struct engine_options *o, bool need_template,
+		   struct err *err)
+{
+	memset(e, 0, sizeof(*e));
+	e->dev = ops_open(o->device ? o->device : "auto", (int)o->threads, err);
+	if (!e->dev || source_open(&e->source, o->model, err) < 0)
+		return -1;
+	e->n_positions = model_positions(&e->source.arch, (int)o->context);
+	if (!need_template)
+		return 0;
+	e->tok = token_open(o->tokenizer ? o->tokenizer : o->model, err);
+	return e->tok ? open_template(e, o, err) : -1;
+}
+
 int engine_open(struct engine *e, const struct engine_options *o, bool need_template,
 		struct err *err)
 {
-	int rc = -1;
+	int rc = engine_prepare(e, o, need_template, err);
 
-	memset(e, 0, sizeof(*e));
-	e->dev = ops_open(o->device ? o->device : "auto", (int)o->threads, err);
-	if (e->dev && source_open(&e->source, o->model, err) == 0)
-		rc = 0;
-	if (rc == 0 && need_template) {
-		e->tok = token_open(o->tokenizer ? o->tokenizer : o->model, err);
-		rc = e->tok ? open_template(e, o, err) : -1;
-	}
 	if (rc == 0)
-		rc = open_weights(e, o, err);
+		rc = engine_load(e, o, err);
 	if (rc < 0)
 		engine_close(e);
 	return rc;
@@ -111,6 +135,7 @@ void engine_close(struct engine *e)
 		lora_close(&e->lora);
 	model_close(&e->model);
 	adapter_list_close(&e->merged);
+	wardrobe_close(e);
 	source_close(&e->source);
 	if (e->tok)
 		token_close(e->tok);

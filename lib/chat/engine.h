@@ -17,6 +17,7 @@
 struct engine_options {
 	const char *model; /* folder or GGUF */
 	const char *adapters; /* comma-separated, all but the last merged; NULL: none */
+	bool apart; /* none is merged: engine_wear can change them */
 	const char *tokenizer; /* NULL: the model's own */
 	const char *template; /* NULL: provenance, else a guess from the chat template's text */
 	const char *system; /* NULL: provenance, else the template's own; "": none */
@@ -26,20 +27,35 @@ struct engine_options {
 	long context; /* positions; 0: the model's, at most 8192 */
 };
 
+/* An adapter beside the weights. */
+struct worn {
+	struct adapter adapter;
+	int on; /* how many times it is applied; 0: off */
+};
+
 struct engine {
 	struct dev *dev;
 	struct source source;
 	struct model model;
 	struct adapter_list merged;
+	struct worn *worn; /* the adapters of an engine with `apart`, in the order they came */
+	size_t n_worn;
 	struct lora lora;
 	bool has_lora;
 	struct token *tok;
+	long n_positions; /* that a conversation may take */
 	struct encode_settings settings; /* template and system prompt */
 	struct ids stops; /* ids that end an answer */
 	struct provenance provenance; /* owns the system prompt when it came from there */
 };
 
-/* need_template false: for --logprobs, where ids come ready made. */
+/* All but the weights: what encodes a conversation. need_template false: for --logprobs, where ids come
+ * ready made. */
+int engine_prepare(struct engine *e, const struct engine_options *o, bool need_template,
+		   struct err *err);
+/* The weights and adapters; with the same options. engine_close after an error of either. */
+int engine_load(struct engine *e, const struct engine_options *o, struct err *err);
+/* Both; closed after an error. */
 int engine_open(struct engine *e, const struct engine_options *o, bool need_template,
 		struct err *err);
 void engine_close(struct engine *e); /* fine on {0} */
@@ -50,12 +66,22 @@ static inline const struct lora *engine_lora(const struct engine *e, bool off)
 	return e->has_lora && !off ? &e->lora : NULL;
 }
 
+/*
+ * With `apart`: puts these adapters on and takes the others off (names: comma-separated folders, GGUF
+ * files, or the last parts of those that are there; "": none). The weights stay as they are; what is
+ * kept in a KV cache is worth nothing afterwards. After an error nothing has changed.
+ */
+int engine_wear(struct engine *e, const char *names, struct err *err);
+/* The adapters that are on, as engine_wear takes them, from the heap. */
+char *engine_wears(const struct engine *e);
+
 /* One prompt and its answer. */
 struct answer {
 	const uint32_t *prompt;
 	size_t n_prompt;
 	struct ids out; /* the answer's ids, without the stop id */
 	bool stopped; /* by a stop id; false: max_new_tokens, context, or told to */
+	bool done; /* nothing more will come */
 	const struct sampling *sampling; /* its own, drawn from stream `stream`; NULL: the call's */
 	uint32_t stream;
 };

@@ -143,6 +143,7 @@ static int take(struct generation *g, struct stream *st, float *logits, struct e
 		if ((!g->fn || g->fn(g->arg, st->index, id)) && (long)a->out.n < room_for(g, a))
 			return 0;
 	}
+	a->done = true;
 	st->a = NULL;
 	return 0;
 }

@@ -120,7 +120,18 @@ static double mass(struct ranking *r, size_t keep)
 	return sum;
 }
 
-/* Top-k, then the smallest set whose probability reaches top_p (at least one), then the draw u. */
+/* How many of the first `keep` are at least min_p times as likely as the first. */
+static size_t cut_min_p(struct ranking *r, size_t keep, double min_p)
+{
+	size_t n = 1;
+
+	while (n < keep && exp(ranked(r, n).logit) >= min_p)
+		n++;
+	return n;
+}
+
+/* Top-k, then the smallest set whose probability reaches top_p (at least one), then min-p, then the
+ * draw u. */
 static uint32_t draw(struct ranking *r, const struct sampling *s, double u)
 {
 	size_t keep = cut_top_k(r, s->top_k);
@@ -132,6 +143,10 @@ static uint32_t draw(struct ranking *r, const struct sampling *s, double u)
 			sum += exp(ranked(r, i).logit);
 		keep = i;
 		total = sum;
+	}
+	if (s->min_p > 0) {
+		keep = cut_min_p(r, keep, s->min_p);
+		total = mass(r, keep);
 	}
 	sum = 0;
 	for (i = 0; i + 1 < keep; i++) {

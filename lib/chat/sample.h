@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Choosing the next token from logits, with the semantics and in the order of Hugging Face's
- * generate: repetition penalty, temperature, top-k, top-p, then a draw.
+ * generate: repetition penalty, temperature, top-k, top-p, min-p, then a draw.
  */
 #ifndef CHAT_SAMPLE_H
 #define CHAT_SAMPLE_H
@@ -12,6 +12,7 @@
 struct sampling {
 	double temperature; /* 0: the largest logit, lowest id on ties */
 	double top_p; /* 1: all */
+	double min_p; /* share of the likeliest token's probability; 0: all */
 	double repetition_penalty; /* 1: none */
 	long top_k; /* 0: all */
 	uint64_t seed;

@@ -9,22 +9,30 @@
  * interrupted. */
 #define PIECE 256
 
+/* A pass that is wide enough for the adapters in use. */
+static int open_pass(struct session *s, struct pass *pass, struct err *err)
+{
+	struct pass_options o = { .limits = s->batch.limits };
+
+	if (s->e->has_lora)
+		lora_widths(&s->e->lora, &o.lora_width, &o.lora_rows);
+	return pass_open(pass, &s->e->model, &o, err);
+}
+
 int session_open(struct session *s, struct engine *e, const struct sampling *sampling,
 		 const struct opt_list *stops, struct err *err)
 {
 	int n = e->model.n_positions < PIECE ? e->model.n_positions : PIECE;
-	struct pass_options o = { .limits = { n, 1, 1, 1, n, e->model.n_positions } };
+	struct batch_limits limits = { n, 1, 1, 1, n, e->model.n_positions };
 
 	memset(s, 0, sizeof(*s));
 	s->e = e;
 	s->sampling = sampling;
 	s->stops = stops;
-	if (e->has_lora)
-		lora_widths(&e->lora, &o.lora_width, &o.lora_rows);
-	batch_open(&s->batch, &o.limits);
+	batch_open(&s->batch, &limits);
 	s->logits = mem_new((size_t)e->model.arch.vocab, sizeof(*s->logits));
 	if (kv_open(&s->kv, &e->model, 1, e->model.n_positions, err) < 0 ||
-	    pass_open(&s->pass, &e->model, &o, err) < 0) {
+	    open_pass(s, &s->pass, err) < 0) {
 		session_close(s);
 		return -1;
 	}
@@ -36,18 +44,20 @@ static void drop_messages(struct session *s, size_t n)
 {
 	while (s->n > n)
 		mem_free((char *)s->messages[--s->n].text);
+	s->first = s->first < n ? s->first : 0; /* what was left out may fit again */
 }
 
 void session_clear(struct session *s)
 {
-	drop_messages(s,
-		      0); /* the cache serves the next conversation, too: its prefix is the same */
+	/* The cache serves the next conversation, too: its prefix is the same. */
+	drop_messages(s, 0);
 }
 
 void session_close(struct session *s)
 {
 	drop_messages(s, 0);
 	mem_free(s->messages);
+	mem_free(s->system);
 	ids_free(&s->cache);
 	batch_close(&s->batch);
 	pass_close(&s->pass);
@@ -55,6 +65,67 @@ void session_close(struct session *s)
 	mem_free(s->logits);
 	sampler_close(&s->sampler);
 	memset(s, 0, sizeof(*s));
+}
+
+bool session_undo(struct session *s)
+{
+	size_t n = s->n;
+
+	while (n > 0 && s->messages[n - 1].role != ROLE_USER)
+		n--;
+	if (!n)
+		return false;
+	s->first = 0;
+	drop_messages(s, n - 1);
+	return true;
+}
+
+void session_set_system(struct session *s, const char *text)
+{
+	char *own = text ? mem_strdup(text) : NULL;
+
+	mem_free(s->system);
+	s->system = own;
+	s->first = 0;
+}
+
+const char *session_system(const struct session *s)
+{
+	const struct encode_settings *settings = &s->e->settings;
+	const char *text = s->system          ? s->system
+			   : settings->system ? settings->system
+					      : settings->template->default_system;
+
+	return text ? text : "";
+}
+
+int session_wear(struct session *s, const char *names, struct err *err)
+{
+	char *before = engine_wears(s->e);
+	struct pass pass = { 0 };
+	struct err unused;
+	int rc = engine_wear(s->e, names, err);
+
+	if (rc == 0 && open_pass(s, &pass, err) < 0) {
+		rc = -1;
+		pass_close(&pass);
+		(void)!engine_wear(s->e, before, &unused);
+	} else if (rc == 0) {
+		pass_close(&s->pass);
+		s->pass = pass;
+	}
+	s->cache.n = 0; /* keys and values are the adapters' */
+	mem_free(before);
+	return rc;
+}
+
+size_t session_turns(const struct session *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		n += s->messages[i].role == ROLE_USER;
+	return n;
 }
 
 static void add_message(struct session *s, enum role role, const char *text, size_t n)
@@ -75,14 +146,8 @@ static void feed(struct session *s, const uint32_t *ids, size_t n)
 
 static int check_prompt(const struct session *s, const struct ids *prompt, struct err *err)
 {
-	int room = s->e->model.n_positions - 1, vocab = s->e->model.arch.vocab;
+	int vocab = s->e->model.arch.vocab;
 
-	if (prompt->n > (size_t)room)
-		return err_set(
-			err,
-			"the conversation has %zu tokens, the model has room for %d; `clear` "
-			"begins a new one",
-			prompt->n, room);
 	for (size_t i = 0; i < prompt->n; i++)
 		if (prompt->v[i] >= (uint32_t)vocab)
 			return err_set(err,
@@ -128,7 +193,7 @@ static int generate(struct session *s, const struct ids *prompt, struct buf *who
 
 		pass_logits(&s->pass, &s->batch, s->logits);
 		id = sample_token(&s->sampler, s->logits, (size_t)s->e->model.arch.vocab, &h,
-				  s->sampling, 0);
+				  s->sampling, s->stream);
 		if (id == SAMPLE_BROKEN) {
 			rc = err_kind(err, ERR_NUMERIC, "the model's logits are not numbers (NaN)");
 			break;
@@ -164,30 +229,93 @@ static int generate(struct session *s, const struct ids *prompt, struct buf *who
 	return rc;
 }
 
+/* The conversation's ids, as far back as they fit. */
+static int encode(struct session *s, struct ids *prompt, struct err *err)
+{
+	struct encode_settings settings = s->e->settings;
+	struct fit fit = { .first = s->first };
+	size_t before = s->first;
+
+	settings.system = s->system ? s->system : settings.system;
+	if (fit_messages(&fit, s->e, &settings, s->messages, s->n, s->sampling->max_new_tokens,
+			 err) < 0 ||
+	    check_prompt(s, &fit.ids, err) < 0) {
+		ids_free(&fit.ids);
+		return -1;
+	}
+	s->n_dropped = 0;
+	for (size_t i = before; i < fit.first; i++)
+		s->n_dropped += s->messages[i].role == ROLE_USER;
+	s->first = fit.first;
+	s->n_prompt = fit.ids.n;
+	*prompt = fit.ids;
+	return 0;
+}
+
+/* Answers the last message, a user's; *whole: the answer. */
+static int answer(struct session *s, struct buf *whole, text_fn fn, void *arg,
+		  enum session_end *end, struct err *err)
+{
+	struct ids prompt = { 0 };
+	int rc = encode(s, &prompt, err);
+
+	s->n_answer = 0;
+	*end = SESSION_BROKEN_OFF;
+	if (rc == 0 && feed_prompt(s, &prompt, fn, arg))
+		rc = generate(s, &prompt, whole, fn, arg, end, err);
+	ids_free(&prompt);
+	return rc;
+}
+
 int session_say(struct session *s, const char *text, size_t n, text_fn fn, void *arg,
 		enum session_end *end, struct err *err)
 {
-	size_t before = s->n;
-	struct ids prompt = { 0 };
+	size_t before = s->n, first = s->first;
 	struct buf whole = { 0 };
 	int rc;
 
+	if (before && s->messages[before - 1].role != ROLE_ASSISTANT)
+		return err_set(err, "the last question has no answer yet; /retry asks it again, "
+				    "/undo takes it back");
 	add_message(s, ROLE_USER, text, n);
-	s->n_answer = 0;
-	rc = encode_chat(&s->e->settings, s->e->tok, s->messages, s->n, &prompt, err);
-	if (rc == 0)
-		rc = check_prompt(s, &prompt, err);
-	if (rc == 0) {
-		*end = SESSION_BROKEN_OFF;
-		if (feed_prompt(s, &prompt, fn, arg))
-			rc = generate(s, &prompt, &whole, fn, arg, end, err);
-	}
+	s->stream = 0;
+	rc = answer(s, &whole, fn, arg, end, err);
 	/* What was broken off before its first word was not said. */
-	if (rc < 0 || (*end == SESSION_BROKEN_OFF && !whole.n))
+	if (rc < 0 || (*end == SESSION_BROKEN_OFF && !whole.n)) {
 		drop_messages(s, before);
-	else
+		s->first = first;
+	} else {
 		add_message(s, ROLE_ASSISTANT, whole.p, whole.n);
+	}
 	buf_free(&whole);
-	ids_free(&prompt);
 	return rc;
+}
+
+int session_again(struct session *s, text_fn fn, void *arg, enum session_end *end, struct err *err)
+{
+	struct message old = { 0 };
+	struct buf whole = { 0 };
+	int rc;
+
+	if (!s->n)
+		return err_set(err, "nothing was asked yet");
+	if (s->messages[s->n - 1].role == ROLE_ASSISTANT)
+		old = s->messages[--s->n];
+	s->stream++;
+	rc = answer(s, &whole, fn, arg, end, err);
+	if (rc == 0 && (*end != SESSION_BROKEN_OFF || whole.n)) {
+		mem_free((char *)old.text);
+		add_message(s, ROLE_ASSISTANT, whole.p, whole.n);
+	} else if (old.text) {
+		s->messages[s->n++] = old;
+	}
+	buf_free(&whole);
+	return rc;
+}
+
+void session_adopt(struct session *s, const struct message *m, size_t n)
+{
+	drop_messages(s, 0);
+	for (size_t i = 0; i < n; i++)
+		add_message(s, m[i].role, m[i].text, m[i].n);
 }

@@ -87,21 +87,3 @@ void text_end(struct text *t, struct buf *out)
 	if (!t->stopped)
 		give(t, t->raw.n, true, out);
 }
-
-void text_harmless(const char *s, size_t n, struct buf *out)
-{
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)s[i],
-			      next = i + 1 < n ? (unsigned char)s[i + 1] : 0;
-
-		if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f) {
-			buf_char(out, '^');
-			buf_char(out, (char)(c ^ 0x40));
-		} else if (c == 0xc2 && next >= 0x80 && next <= 0x9f) {
-			buf_printf(out, "\\u00%02x", next);
-			i++;
-		} else {
-			buf_char(out, (char)c);
-		}
-	}
-}

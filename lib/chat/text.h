@@ -26,10 +26,4 @@ bool text_add(struct text *t, uint32_t id, struct buf *out);
 /* Appends what was held back, when the answer ended otherwise. */
 void text_end(struct text *t, struct buf *out);
 
-/*
- * Text that a terminal may show: control characters but \n and \t as ^X, those of U+0080..U+009F as
- * \u00XX; a model's answer cannot move the cursor.
- */
-void text_harmless(const char *s, size_t n, struct buf *out);
-
 #endif

@@ -24,11 +24,12 @@ BEGIN {
 	third["openssl"] = "lib/base tests"
 	third["pcre2.h"] = "lib/adapter"
 	third["utf8proc.h"] = "lib/token tests"
+	third["histedit.h"] = "lib/chat"
 	third["dnnl.h"] = third["oneapi"] = "kernels/cpu"
 	third["omp.h"] = "kernels(/[a-z]+)? lib/(base|token|train) tests"
 	third["immintrin.h"] = "kernels/(cpu|ref) lib/(base|token)"
 
-	n = split("assert complex ctype dirent dlfcn endian errno fcntl fenv float getopt glob inttypes limits " \
+	n = split("assert complex ctype dirent dlfcn endian errno fcntl fenv float getopt glob inttypes langinfo limits " \
 		"locale math poll pthread sched setjmp signal stdalign stdarg stdatomic stdbool stddef " \
 		"stdint stdio stdlib stdnoreturn string strings termios time unistd wchar " \
 		"sys/file sys/ioctl sys/mman sys/random sys/resource sys/stat sys/time sys/types sys/uio sys/wait", libc, " ")

@@ -390,7 +390,7 @@ static void test_session(void)
 	for (size_t i = 0; i < sizeof(big); i += 2)
 		big[i] = 'q';
 	big[sizeof(big) - 1] = 0;
-	check(!say(&talk, big, &h, &end) && strstr(err.msg, "`clear`") && talk.n == 4,
+	check(!say(&talk, big, &h, &end) && strstr(err.msg, "shorten it") && talk.n == 4,
 	      "too long a turn is refused and not said");
 	check(!say(&talk, "\xff", &h, &end) && talk.n == 4, "so is what is not UTF-8");
 	note("%s", err.msg);

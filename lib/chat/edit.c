@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "chat/edit.h"
+
+#include "base/tool.h"
+#include "chat/compose.h"
+#include "chat/editline.h"
+#include "chat/recall.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct edit {
+	struct editline *editor; /* NULL: plain lines */
+	struct lines in;
+	struct recall recall;
+	bool marks; /* the terminal is asked to mark what is pasted */
+};
+
+static bool can_be_written_to(void)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(STDIN_FILENO) && isatty(STDERR_FILENO) && term && *term &&
+	       strcmp(term, "dumb") != 0;
+}
+
+struct edit *edit_open(void)
+{
+	struct edit *e = mem_new(1, sizeof(*e));
+	struct err err = { 0 };
+
+	e->in.fd = STDIN_FILENO;
+	e->marks = can_be_written_to();
+	if (recall_open(&e->recall, &err) < 0)
+		tool_note("what is typed will not be remembered: %s", err.msg);
+	e->editor = e->marks ? editline_open() : NULL;
+	for (size_t i = 0; e->editor && i < e->recall.n; i++)
+		editline_remember(e->editor, e->recall.v[i]);
+	return e;
+}
+
+void edit_close(struct edit *e)
+{
+	if (!e)
+		return;
+	editline_close(e->editor);
+	lines_close(&e->in);
+	recall_close(&e->recall);
+	mem_free(e);
+}
+
+enum lines_result edit_next(struct edit *e, const char *prompt, char **line, size_t *n,
+			    struct err *err)
+{
+	enum lines_result r;
+
+	if (e->marks)
+		fputs("\033[?2004h", stderr);
+	if (e->editor) {
+		r = editline_next(e->editor, prompt, line, n);
+	} else {
+		fputs(prompt, stderr);
+		r = lines_next(&e->in, true, line, n, err);
+	}
+	if (e->marks)
+		fputs("\033[?2004l", stderr);
+	return r;
+}
+
+void edit_remember(struct edit *e, const char *text, size_t n)
+{
+	size_t before = e->recall.n;
+
+	recall_add(&e->recall, text, n);
+	if (e->editor && e->recall.n > before)
+		editline_remember(e->editor, e->recall.v[before]);
+}

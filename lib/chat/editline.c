@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "chat/editline.h"
+
+#ifdef HAVE_EDIT
+
+#include "base/utf8.h"
+#include "chat/compose.h"
+
+#include <errno.h>
+#include <histedit.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct editline {
+	EditLine *el;
+	HistoryW *history;
+	FILE *to; /* standard error, buffered: a key's redrawing is one write */
+	const char *prompt;
+	struct buf line;
+};
+
+/* Characters of text by libedit are the C library's: the locale has to know UTF-8. Only LC_CTYPE:
+ * numbers stay as they are written everywhere. */
+static bool set_utf8(void)
+{
+	return (setlocale(LC_CTYPE, "") && !strcmp(nl_langinfo(CODESET), "UTF-8")) ||
+	       (setlocale(LC_CTYPE, "C.UTF-8") && !strcmp(nl_langinfo(CODESET), "UTF-8"));
+}
+
+static char *show_prompt(EditLine *el)
+{
+	struct editline *e = NULL;
+
+	el_get(el, EL_CLIENTDATA, &e);
+	return (char *)e->prompt;
+}
+
+/* Pasted text while it comes. */
+struct wide {
+	wchar_t *v;
+	size_t n, cap;
+};
+
+static void wide_push(struct wide *w, wchar_t c)
+{
+	if (w->n + 1 >= w->cap) {
+		w->cap = w->cap ? 2 * w->cap : 256;
+		w->v = mem_grow(w->v, w->cap, sizeof(*w->v));
+	}
+	w->v[w->n++] = c;
+	w->v[w->n] = 0;
+}
+
+static bool ends_with(const struct wide *w, const char *end)
+{
+	size_t n = strlen(end);
+
+	if (w->n < n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (w->v[w->n - n + i] != (wchar_t)(unsigned char)end[i])
+			return false;
+	return true;
+}
+
+/* Bound to the mark that a terminal puts before what is pasted: takes all up to the mark after it as
+ * text, in which line feeds send nothing and keys do nothing. */
+static unsigned char take_pasted(EditLine *el, int key)
+{
+	struct wide text = { 0 };
+	wchar_t c = 0;
+	bool cr = false, inserted;
+
+	(void)key;
+	wide_push(&text, ' ');
+	text.n = 0;
+	while (!ends_with(&text, PASTE_END)) {
+		if (el_wgetc(el, &c) != 1) {
+			mem_free(text.v);
+			return CC_EOF;
+		}
+		if (c == '\n' && cr) /* CR LF is one line feed */
+			c = 0;
+		cr = c == '\r';
+		if (c)
+			wide_push(&text, cr ? L'\n' : c);
+	}
+	text.n -= strlen(PASTE_END);
+	text.v[text.n] = 0;
+	inserted = !text.n || el_winsertstr(el, text.v) == 0;
+	mem_free(text.v);
+	return inserted ? CC_REFRESH : CC_ERROR;
+}
+
+struct editline *editline_open(void)
+{
+	struct editline *e;
+	HistEventW event;
+	int fd = set_utf8() ? dup(STDERR_FILENO) : -1;
+	FILE *to = fd < 0 ? NULL : fdopen(fd, "w");
+
+	if (!to)
+		return NULL;
+	e = mem_new(1, sizeof(*e));
+	e->to = to;
+	e->el = el_init("ft-chat", stdin, to, to);
+	if (!e->el) {
+		editline_close(e);
+		return NULL;
+	}
+	e->history = history_winit();
+	history_w(e->history, &event, H_SETSIZE, 2000);
+	el_set(e->el, EL_CLIENTDATA, e);
+	el_set(e->el, EL_PROMPT, show_prompt);
+	el_set(e->el, EL_EDITOR, "emacs");
+	el_set(e->el, EL_SIGNAL, 1);
+	el_wset(e->el, EL_HIST, history_w, e->history);
+	el_source(e->el, NULL); /* ~/.editrc: people have their own keys */
+	el_set(e->el, EL_ADDFN, "take-pasted", "Take pasted text as it is", take_pasted);
+	el_set(e->el, EL_BIND, "\\e[200~", "take-pasted", NULL);
+	return e;
+}
+
+void editline_close(struct editline *e)
+{
+	if (!e)
+		return;
+	if (e->el)
+		el_end(e->el);
+	if (e->history)
+		history_wend(e->history);
+	fclose(e->to);
+	buf_free(&e->line);
+	mem_free(e);
+}
+
+enum lines_result editline_next(struct editline *e, const char *prompt, char **line, size_t *n)
+{
+	const wchar_t *wide;
+	int count = 0;
+
+	e->prompt = prompt;
+	errno = 0;
+	wide = el_wgets(e->el, &count);
+	if (!wide)
+		return count < 0 && errno == EINTR ? LINES_SIGNAL : LINES_END;
+	buf_reset(&e->line);
+	buf_reserve(&e->line, 4 * (size_t)count + 1);
+	for (int i = 0; i < count; i++)
+		e->line.n += utf8_put(e->line.p + e->line.n, (uint32_t)wide[i]);
+	e->line.n -= e->line.n && e->line.p[e->line.n - 1] == '\n';
+	e->line.p[e->line.n] = 0;
+	*line = e->line.p;
+	*n = e->line.n;
+	return LINES_ONE;
+}
+
+void editline_remember(struct editline *e, const char *text)
+{
+	wchar_t *wide = mem_new(strlen(text) + 1, sizeof(*wide));
+	HistEventW event;
+	size_t n = 0;
+
+	if (utf8_valid(text, strlen(text)) == strlen(text)) {
+		while (*text)
+			wide[n++] = (wchar_t)utf8_next(&text);
+		history_w(e->history, &event, H_ENTER, wide);
+	}
+	mem_free(wide);
+}
+
+#else
+
+struct editline *editline_open(void)
+{
+	return NULL;
+}
+
+void editline_close(struct editline *e)
+{
+	(void)e;
+}
+
+enum lines_result editline_next(struct editline *e, const char *prompt, char **line, size_t *n)
+{
+	(void)e;
+	(void)prompt;
+	(void)line;
+	(void)n;
+	return LINES_END;
+}
+
+void editline_remember(struct editline *e, const char *text)
+{
+	(void)e;
+	(void)text;
+}
+
+#endif
