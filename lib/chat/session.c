@@ -10,13 +10,13 @@
 #define PIECE 256
 
 /* A pass that is wide enough for the adapters in use. */
-static int open_pass(struct session *s, struct pass *pass, struct err *err)
+static int open_pass(struct session *s, struct err *err)
 {
 	struct pass_options o = { .limits = s->batch.limits };
 
 	if (s->e->has_lora)
 		lora_widths(&s->e->lora, &o.lora_width, &o.lora_rows);
-	return pass_open(pass, &s->e->model, &o, err);
+	return pass_open(&s->pass, &s->e->model, &o, err);
 }
 
 int session_open(struct session *s, struct engine *e, const struct sampling *sampling,
@@ -31,8 +31,7 @@ int session_open(struct session *s, struct engine *e, const struct sampling *sam
 	s->stops = stops;
 	batch_open(&s->batch, &limits);
 	s->logits = mem_new((size_t)e->model.arch.vocab, sizeof(*s->logits));
-	if (kv_open(&s->kv, &e->model, 1, e->model.n_positions, err) < 0 ||
-	    open_pass(s, &s->pass, err) < 0) {
+	if (kv_open(&s->kv, &e->model, 1, e->model.n_positions, err) < 0 || open_pass(s, err) < 0) {
 		session_close(s);
 		return -1;
 	}
@@ -102,17 +101,15 @@ const char *session_system(const struct session *s)
 int session_wear(struct session *s, const char *names, struct err *err)
 {
 	char *before = engine_wears(s->e);
-	struct pass pass = { 0 };
-	struct err unused;
+	struct err again;
 	int rc = engine_wear(s->e, names, err);
 
-	if (rc == 0 && open_pass(s, &pass, err) < 0) {
-		rc = -1;
-		pass_close(&pass);
-		(void)!engine_wear(s->e, before, &unused);
-	} else if (rc == 0) {
+	if (rc == 0) {
 		pass_close(&s->pass);
-		s->pass = pass;
+		rc = open_pass(s, err);
+		/* What was there a moment ago can be had again; else nothing is left to go on with. */
+		if (rc < 0 && (engine_wear(s->e, before, &again) < 0 || open_pass(s, &again) < 0))
+			mem_new(SIZE_MAX, 1);
 	}
 	s->cache.n = 0; /* keys and values are the adapters' */
 	mem_free(before);

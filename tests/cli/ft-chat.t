@@ -126,6 +126,89 @@ if script -qefc true /dev/null >/dev/null 2>&1; then	# there is a pseudo-termina
 	has "$T/term" "(a new conversation)" "and says so"
 fi
 
+# Streaming: pieces that together are the answer, in the order of the requests.
+printf '%s\n' '{"prompt":"Hello world","stream":true}' '{"prompt":"again","max_new_tokens":2}' >"$T/two"
+chat --json <"$T/two" >"$T/a"
+is "$(grep -c '^{"delta": ' "$T/a" | awk '{ print ($1 > 1) }')" 1 "a streamed answer comes in pieces"
+sed -n 's/^{"delta": "\(.*\)"}$/\1/p' "$T/a" | tr -d '\n' >"$T/b"
+is "$(cat "$T/b")" "$(grep '"answer"' "$T/a" | sed -n '1s/{"answer": "\(.*\)", "tokens".*/\1/p')" "which together are the answer"
+grep '"answer"' "$T/a" >"$T/b"
+sed 's/,"stream":true//' "$T/two" | chat --json >"$T/c"
+same "$T/b" "$T/c" "the last lines are those of answers that are not streamed"
+tail -n 1 "$T/a" >"$T/b"
+tail -n 1 "$T/c" >"$T/d"
+same "$T/b" "$T/d" "and stand in order"
+has "$T/c" '"finish_reason": "length", "usage": {"prompt_tokens": ' "why it ended, and what it took"
+chat --json --stream <"$T/two" >"$T/a"
+is "$(tail -n 2 "$T/a" | grep -c delta)" 1 "--stream: every answer comes in pieces"
+exits 2 "--stream without --json" chat --stream x
+
+# A file of prompts.
+printf 'Hello world\n\nagain\r\n' >"$T/prompts"
+exits 0 "a file of prompts" chat --batch "$T/prompts"
+head -c "$(wc -c <"$T/hello")" "$T/out" >"$T/a"
+same "$T/a" "$T/hello" "is answered in order"
+cp "$T/out" "$T/batch"
+is "$(tail -c +$(($(wc -c <"$T/hello") + 1)) "$T/batch")" "$(cat "$T/fresh")" "each for itself"
+chat --batch - <"$T/prompts" >"$T/a"
+same "$T/a" "$T/batch" "also from standard input"
+for n in 1 3 16; do
+	chat --batch "$T/many" --json --streams $n >"$T/a"
+	same "$T/a" "$T/together" "a file of requests, $n at a time, is answered as the same lines are"
+done
+: >"$T/empty"
+is "$(chat --batch "$T/empty" --json)" "" "an empty file, no answers"
+# refused_batch LINE PLACE TEXT NAME: nothing is answered, not even the line before.
+refused_batch()
+{
+	printf '{"prompt":"a"}\n%s\n' "$1" >"$T/bad.jsonl"
+	is_refused "$3" "$4" ft-chat -m "$MODEL" --template chatml --batch "$T/bad.jsonl"
+	has "$T/err" "bad.jsonl:$2: " "$4: with its place"
+}
+refused_batch '{"prompt": }' 2:12 "near '}'" "broken JSON"
+refused_batch '{"prompt":"a", "temprature":1}' 2:16 'did you mean "temperature"' "a mistyped key"
+refused_batch '{"prompt":"a", "top_p":7}' 2:16 "from 0 to 1" "a number out of range"
+refused_batch '{"messages":[{"role":"user","content":"a"},{"role":"king","content":"b"}]}' 2:52 king "an unknown role"
+refused_batch 'plain' 2:1 "plain" "text among requests"
+refused_batch '{"messages":[{"role":"assistant","content":"a"}]}' 2:1 "take turns" "an answer without a question"
+printf 'a\n\377\n' >"$T/bad.txt"
+is_refused "bad.txt:2:1: " "a prompt that is not UTF-8" chat --batch "$T/bad.txt"
+exits 2 "--batch and a prompt" chat --batch "$T/prompts" x
+is_refused "No such file" "a file that is not there" chat --batch "$T/none"
+
+# Conversations longer than the context.
+talk='{"role":"user","content":"one two three"},{"role":"assistant","content":"four five six"}'
+long="{\"messages\":[$talk,$talk,$talk,{\"role\":\"user\",\"content\":\"Hello world\"}],\"max_new_tokens\":8}"
+printf '%s\n' "$long" | chat --json --context 64 >"$T/a"
+dropped=$(sed 's/.*"dropped_turns": \([0-9]*\).*/\1/' "$T/a")
+[ "$dropped" -ge 1 ] && [ "$dropped" -le 3 ]
+ok $? "whole turns are dropped ($dropped), and counted"
+short=$talk
+[ "$dropped" = 1 ] && short="$talk,$talk"
+[ "$dropped" = 3 ] && short=
+short="{\"messages\":[$short${short:+,}{\"role\":\"user\",\"content\":\"Hello world\"}],\"max_new_tokens\":8}"
+printf '%s\n' "$short" | chat --json --context 64 >"$T/b"
+is "$(sed 's/"dropped.*//' "$T/a")" "$(sed 's/"dropped.*//' "$T/b")" "what is left is answered as if it were all"
+printf 'a b c d e f\na b c d e f\na b c d e f\na b c d e f\na b c d e f\n' | chat --context 80 >/dev/null 2>"$T/err"
+has "$T/err" "no longer fits into 80 positions: the oldest" "said aloud in a conversation"
+is_refused "80 positions less 8 for the answer" "a message too long by itself" \
+	chat --context 80 "$(awk 'BEGIN { for (i = 0; i < 60; i++) printf "%d ", i }')"
+
+# Drawing by min-p, and several adapters.
+exits 0 "min-p 1" chat --temperature 2 --min-p 1 "Hello world"
+same "$T/out" "$T/hello" "is greedy"
+cp -r "$LORA" "$T/half"
+sed 's/"lora_alpha": *\([0-9.]*\)/"lora_alpha": 0/' "$LORA/adapter_config.json" >"$T/half/adapter_config.json"
+exits 0 "an adapter beside one that does nothing" chat -a "$T/half,$LORA" "Hello world"
+cp "$T/out" "$T/a"
+exits 0 "the adapter" chat -a "$LORA" "Hello world"
+same "$T/out" "$T/a" "is the adapter alone"
+! cmp -s "$T/out" "$T/twice"
+ok $? "twice is not once"
+ft-merge -m "$MODEL" -a "$LORA,$LORA" -o "$T/merged" >/dev/null 2>&1
+exits 0 "both merged" ft-chat -m "$T/merged" --template chatml --dtype float32 --max-new-tokens 8 "Hello world"
+same "$T/out" "$T/twice" "say what both beside the weights say"
+
 # What is wrong.
 exits 2 "no model" ft-chat x
 has "$T/err" "which model?" "is asked for"
