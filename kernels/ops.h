@@ -101,6 +101,10 @@ struct ops {
 	void (*gemm)(struct dev *d, struct mat c, struct mat a, bool ta, struct mat b, bool tb,
 		     float alpha, float beta);
 
+	/* The least number of rows, n or a few more, with which a row of linear and gemm comes out the
+	 * same, to the bit, however many such rows stand beside it. */
+	int (*steady_rows)(struct dev *d, int n);
+
 	/* y (T, D)/F = table[ids[t]] (V, D)/A. */
 	void (*embed)(struct dev *d, struct mat y, struct mat table, const int32_t *ids);
 	/* y (n, D)/F = x[rows[i]] (T, D)/F. */

@@ -49,6 +49,7 @@ static const struct ops ops_template = {
 	.linear = cpu_linear,
 	.linear_bwd = cpu_linear_bwd,
 	.gemm = cpu_gemm,
+	.steady_rows = cpu_steady_rows,
 	.embed = cpu_embed,
 	.gather = cpu_embed,
 	.scatter_add = cpu_scatter_add,

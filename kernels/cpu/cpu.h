@@ -41,6 +41,7 @@ void cpu_linear(struct dev *d, struct mat y, struct mat x, const struct weight *
 void cpu_linear_bwd(struct dev *d, struct mat dx, struct mat dy, const struct weight *w);
 void cpu_gemm(struct dev *d, struct mat c, struct mat a, bool ta, struct mat b, bool tb,
 	      float alpha, float beta);
+int cpu_steady_rows(struct dev *d, int n);
 /* Row-major fp32 C = alpha op(A) op(B) + beta C on the calling thread: attention's products. */
 void cpu_sgemm(const struct cpu *c, bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha,
 	       const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *out,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Answers for many prompts: a pass holds one token of every running stream and, where there is
- * room, whole new prompts, so that all of them share one read of the weights.
+ * room, whole new prompts, so that all of them share one read of the weights. Tokens without meaning,
+ * in a slot of their own, fill a pass up to a steady number of rows: an answer's bits do not depend on
+ * what runs beside it.
  */
 #include "chat/engine.h"
 
@@ -11,6 +13,7 @@
 #include <string.h>
 
 #define PASS_TOKENS 1024 /* new prompts join a pass up to so many tokens */
+#define BALLAST     8 /* tokens without meaning, at most: three to fill up rows, then tokens */
 
 struct stream {
 	struct answer *a; /* NULL: free */
@@ -77,19 +80,22 @@ static int open_buffers(struct generation *g, int streams, struct err *err)
 		return -1;
 	s = (size_t)streams > g->n ? (int)g->n : streams;
 	g->n_streams = s;
-	o.limits.tokens = s + (longest > PASS_TOKENS || g->n == 1 ? longest : PASS_TOKENS);
-	o.limits.segs = o.limits.ranges = o.limits.rows = s;
-	o.limits.max_q = longest;
-	o.limits.max_k = capacity;
+	o.limits.tokens =
+		BALLAST + s + (longest > PASS_TOKENS || g->n == 1 ? longest : PASS_TOKENS);
+	o.limits.segs = o.limits.ranges = s + 1;
+	o.limits.rows = s + BALLAST;
+	o.limits.max_q = longest > BALLAST ? longest : BALLAST;
+	o.limits.max_k = capacity = capacity > BALLAST ? capacity : BALLAST;
 	if (g->e->has_lora)
 		lora_widths(&g->e->lora, &o.lora_width, &o.lora_rows);
-	if (kv_open(&g->kv, &g->e->model, s, capacity, err) < 0 ||
+	if (kv_open(&g->kv, &g->e->model, s + 1, capacity, err) < 0 ||
 	    pass_open(&g->pass, &g->e->model, &o, err) < 0)
 		return -1;
 	batch_open(&g->batch, &o.limits);
 	g->streams = mem_new((size_t)s, sizeof(*g->streams));
 	g->of_row = mem_new((size_t)s, sizeof(*g->of_row));
-	g->logits = mem_try((size_t)s * (size_t)g->e->model.arch.vocab, sizeof(*g->logits));
+	g->logits =
+		mem_try((size_t)(s + BALLAST) * (size_t)g->e->model.arch.vocab, sizeof(*g->logits));
 	return g->logits ? 0 : err_set(err, "out of memory: logits of %d streams", s);
 }
 
@@ -101,6 +107,25 @@ static void feed(struct generation *g, struct stream *st, const uint32_t *ids, i
 	g->of_row[g->batch.n_rows] = st;
 	batch_row(&g->batch, g->batch.segs[seg].q_end - 1, 0);
 	st->n_past += n;
+}
+
+/* Fills up the pass, and the rows whose logits are wanted: those go to nobody. */
+static void add_ballast(struct generation *g)
+{
+	static const uint32_t ids[BALLAST];
+	const struct ops *op = g->e->dev->ops;
+	struct batch *b = &g->batch;
+	int first = b->n_tokens, rows = op->steady_rows(g->e->dev, b->n_rows) - b->n_rows;
+	int n = op->steady_rows(g->e->dev, b->n_tokens) - b->n_tokens;
+
+	while (n < rows) /* a wanted row is a token's */
+		n = op->steady_rows(g->e->dev, first + n + 1) - first;
+	if (g->e->model.n_positions < BALLAST)
+		return;
+	if (n)
+		batch_cached_segment(b, ids, n, g->n_streams * g->kv.capacity, 0);
+	for (int i = 0; i < rows; i++)
+		batch_row(b, first + i, 0);
 }
 
 /* The running streams' last tokens, then new prompts for the free streams. */
@@ -116,7 +141,7 @@ static void fill(struct generation *g)
 
 		if (st->a)
 			continue;
-		if (g->batch.n_tokens + (int)a->n_prompt > g->batch.limits.tokens)
+		if (g->batch.n_tokens + (int)a->n_prompt > g->batch.limits.tokens - BALLAST)
 			break;
 		*st = (struct stream){ .a = a, .index = g->next++ };
 		feed(g, st, a->prompt, (int)a->n_prompt);
@@ -155,12 +180,16 @@ int engine_answer(struct engine *e, struct answer *v, size_t n, int streams,
 	int rc = n ? open_buffers(&g, streams, err) : 0;
 
 	while (rc == 0 && n) {
+		int taken;
+
 		fill(&g);
 		if (!g.batch.n_tokens)
 			break;
+		taken = g.batch.n_rows;
+		add_ballast(&g);
 		pass_forward(&g.pass, &g.batch, engine_lora(e, lora_off), &g.kv);
 		pass_logits(&g.pass, &g.batch, g.logits);
-		for (int r = 0; rc == 0 && r < g.batch.n_rows; r++)
+		for (int r = 0; rc == 0 && r < taken; r++)
 			rc = take(&g, g.of_row[r],
 				  g.logits + (size_t)r * (size_t)e->model.arch.vocab, err);
 		if (n > 1)

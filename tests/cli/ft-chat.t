@@ -156,6 +156,10 @@ for n in 1 3 16; do
 	chat --batch "$T/many" --json --streams $n >"$T/a"
 	same "$T/a" "$T/together" "a file of requests, $n at a time, is answered as the same lines are"
 done
+for n in 1 2 3 7 16; do
+	chat --dtype bfloat16 --batch "$T/many" --streams $n >"$T/b$n"
+	same "$T/b$n" "$T/b1" "bfloat16, $n at a time: the same bytes"
+done
 : >"$T/empty"
 is "$(chat --batch "$T/empty" --json)" "" "an empty file, no answers"
 # refused_batch LINE PLACE TEXT NAME: nothing is answered, not even the line before.
