@@ -49,6 +49,7 @@ KINDS = {
                                         rank_pattern={r"layers\.1\.mlp\..*": 3, "(q|k)_proj": 5},
                                         alpha_pattern={"^model.layers.0.self_attn.q_proj": 64, r".*\.1\..*v_proj": 4,
                                                        "up_proj|down_proj": 2, r"layers\.\d+\.self_attn\.o_proj": 40}),
+    "a look-ahead": dict(r=8, lora_alpha=16, target_modules=TWO, alpha_pattern={"(?=q)q_proj": 64}),
     "a pattern's key that means nothing": dict(r=8, lora_alpha=16, target_modules=TWO,
                                                alpha_pattern={"^q_proj": 99, "layers.7.mlp": 99, "proj": 99}),
     "layers_pattern": dict(r=8, lora_alpha=16, target_modules=ALL, layers_to_transform=[0], layers_pattern="layers"),
@@ -59,7 +60,7 @@ KINDS = {
 }
 REFUSED = {
     "LoRA on the head": dict(r=8, target_modules=["q_proj", "lm_head"]),
-    "a look-ahead": dict(r=8, target_modules=TWO, alpha_pattern={"(?=q)q_proj": 64}),
+    "a pattern that PCRE2 takes otherwise": dict(r=8, target_modules=TWO, alpha_pattern={"q{,2}_proj": 64}),
     "PiSSA, which changes the base": dict(r=8, target_modules=TWO, init_lora_weights="pissa"),
     "OLoRA, which changes the base": dict(r=8, target_modules=TWO, init_lora_weights="olora"),
     "DoRA": dict(r=8, target_modules=TWO, use_dora=True),
