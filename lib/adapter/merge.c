@@ -89,11 +89,11 @@ static int widen(struct merge *m, const struct tensor_entry *e, const struct sou
 	return e->n_dims == 2 ? hook.apply(hook.arg, m->dev, e->name, w, err) : 0;
 }
 
-float *merge_tensor(struct merge *m, const struct tensor_entry *e, struct err *err)
+/* A tensor in fp32 with the adapters added, from the heap. */
+static float *sum_of(struct merge *m, const struct tensor_entry *e, int64_t rows, int64_t cols,
+		     struct err *err)
 {
 	const struct ops *op = m->dev->ops;
-	int64_t rows = e->n_dims == 2 ? (int64_t)e->dims[0] : 1,
-		cols = (int64_t)e->dims[e->n_dims - 1];
 	size_t n = (size_t)(rows * cols);
 	struct source_tensor t;
 	float *host = NULL;
@@ -111,7 +111,8 @@ float *merge_tensor(struct merge *m, const struct tensor_entry *e, struct err *e
 	return host;
 }
 
-void *merge_round(const float *x, int64_t rows, int64_t cols, enum dtype t, size_t *bytes)
+/* Rows are whole blocks, so each can be rounded by itself. */
+static void *rounded(const float *x, int64_t rows, int64_t cols, enum dtype t, size_t *bytes)
 {
 	size_t row;
 	unsigned char *out;
@@ -122,6 +123,23 @@ void *merge_round(const float *x, int64_t rows, int64_t cols, enum dtype t, size
 #pragma omp parallel for schedule(static)
 	for (int64_t r = 0; r < rows; r++)
 		quantize(t, x + r * cols, (size_t)cols, out + (size_t)r * row);
+	return out;
+}
+
+void *merge_tensor(struct merge *m, const struct tensor_entry *e, enum dtype t, reorder_fn reorder,
+		   size_t *bytes, struct err *err)
+{
+	int64_t rows = e->n_dims == 2 ? (int64_t)e->dims[0] : 1,
+		cols = (int64_t)e->dims[e->n_dims - 1];
+	float *x = sum_of(m, e, rows, cols, err);
+	void *out;
+
+	if (!x)
+		return NULL;
+	if (reorder)
+		x = reorder(x, e, &m->src.arch);
+	out = rounded(x, rows, cols, t, bytes);
+	mem_free(x);
 	return out;
 }
 

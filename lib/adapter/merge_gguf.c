@@ -90,19 +90,10 @@ static float *permuted(float *x, const struct tensor_entry *e, const struct arch
 static int put_tensor(struct gguf_writer *w, struct merge *m, const struct tensor_entry *hf,
 		      enum dtype t, struct err *err)
 {
-	int64_t rows = hf->n_dims == 2 ? (int64_t)hf->dims[0] : 1,
-		cols = (int64_t)hf->dims[hf->n_dims - 1];
-	float *x = merge_tensor(m, hf, err);
 	size_t bytes;
-	void *out;
-	int rc;
+	void *out = merge_tensor(m, hf, t, permuted, &bytes, err);
+	int rc = out ? gguf_writer_put(w, out, bytes, err) : -1;
 
-	if (!x)
-		return -1;
-	x = permuted(x, hf, &m->src.arch);
-	out = merge_round(x, rows, cols, t, &bytes);
-	mem_free(x);
-	rc = gguf_writer_put(w, out, bytes, err);
 	mem_free(out);
 	return rc;
 }

@@ -28,10 +28,12 @@ struct merge {
 	struct buf chat; /* the chat template's text; empty: none */
 };
 
-/* merge.c: a tensor in fp32 with the adapters added, from the heap; and n numbers of rows of cols
- * rounded to t, from the heap, *bytes of them. */
-float *merge_tensor(struct merge *m, const struct tensor_entry *e, struct err *err);
-void *merge_round(const float *x, int64_t rows, int64_t cols, enum dtype t, size_t *bytes);
+/* Puts a tensor's numbers (from the heap) into another order; returns them, or new ones for them. */
+typedef float *(*reorder_fn)(float *x, const struct tensor_entry *e, const struct arch *a);
+/* merge.c: a tensor with the adapters added, rounded to t, from the heap; *bytes of it. reorder may be
+ * NULL. */
+void *merge_tensor(struct merge *m, const struct tensor_entry *e, enum dtype t, reorder_fn reorder,
+		   size_t *bytes, struct err *err);
 
 /* The weights' files in dir. */
 int merge_write_safetensors(struct merge *m, const char *dir, struct err *err);

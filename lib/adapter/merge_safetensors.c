@@ -34,18 +34,10 @@ static size_t shard_end(const struct entries *e, size_t begin, uint64_t max)
 static int put_tensor(struct st_writer *w, struct merge *m, const struct tensor_entry *e,
 		      struct err *err)
 {
-	int64_t rows = e->n_dims == 2 ? (int64_t)e->dims[0] : 1,
-		cols = (int64_t)e->dims[e->n_dims - 1];
-	float *x = merge_tensor(m, e, err);
 	size_t bytes;
-	void *out;
-	int rc;
+	void *out = merge_tensor(m, e, e->type, NULL, &bytes, err);
+	int rc = out ? st_writer_put(w, out, bytes, err) : -1;
 
-	if (!x)
-		return -1;
-	out = merge_round(x, rows, cols, e->type, &bytes);
-	mem_free(x);
-	rc = st_writer_put(w, out, bytes, err);
 	mem_free(out);
 	return rc;
 }
