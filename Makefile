@@ -21,7 +21,7 @@ PREFIX   ?= /usr/local
 PKGS     := jansson libzstd yaml-0.1 libutf8proc libcrypto libpcre2-8
 CONFIG   := $(BUILD)/config.mk
 GOALS    := $(or $(MAKECMDGOALS),all)
-ifneq ($(filter-out help deps lint fmt clean,$(GOALS)),)
+ifneq ($(filter-out help deps lint fmt fuzz clean,$(GOALS)),)
 include $(CONFIG)
 endif
 
@@ -42,6 +42,8 @@ TOOLS    := $(patsubst tools/%.c,%,$(sort $(wildcard tools/*.c)))
 TOOL_BIN := $(TOOLS:%=$(BIN)/%)
 TEST_BIN := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/unit/*.c tests/ops/*.c tests/grad/*.c)))
 TEST_SH  := $(sort $(wildcard tests/cli/*.t tests/e2e/*.t tests/lint/*.t))
+FUZZ     := $(filter-out fuzz replay,$(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*.c))))
+FUZZ_BIN := $(FUZZ:%=$(BUILD)/tests/fuzz/%)
 BENCH_SH := $(sort $(wildcard tests/bench/*.sh))
 MAN      := $(sort $(wildcard tools/*.1 lib/*/*.5))
 C_FILES  := $(sort $(wildcard lib/*/*.[ch] kernels/*.[ch] kernels/*/*.[ch] tools/*.[ch] tests/*.[ch] tests/*/*.[ch]))
@@ -49,7 +51,7 @@ C_FILES  := $(sort $(wildcard lib/*/*.[ch] kernels/*.[ch] kernels/*/*.[ch] tools
 # Short lines unless V=1.
 run       = $(if $(filter 1,$(V)),,@printf '  %-3s %s\n' $(1);)
 
-.PHONY: all test bench lint fmt deps install clean help FORCE
+.PHONY: all test fuzz bench lint fmt deps install clean help FORCE
 all: $(TOOL_BIN)	## build the tools into build/bin (the default); V=1 shows the commands
 
 $(BUILD)/%.o: %.c $(CONFIG)
@@ -73,7 +75,14 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(ARCHIVE)
 	@mkdir -p $(@D)
 	$(call run,LD $@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
--include $(LIB_OBJ:.o=.d) $(TOOLS:%=$(BUILD)/tools/%.d) $(TEST_BIN:=.d)
+# A fuzz target over its corpus; and with libFuzzer, in a build of its own (make fuzz).
+$(FUZZ_BIN): %: %.o $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/tests/fuzz/replay.o $(ARCHIVE)
+	$(call run,LD $@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/fuzz-%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/fuzz.o $(ARCHIVE)
+	$(call run,LD $@)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+
+-include $(LIB_OBJ:.o=.d) $(TOOLS:%=$(BUILD)/tools/%.d) $(TEST_BIN:=.d) $(FUZZ_BIN:=.d) $(BUILD)/tests/fuzz/fuzz.d $(BUILD)/tests/fuzz/replay.d
 
 # Asked at every call, but rewritten only when the answer changed; then objects are compiled anew.
 # `make -n` comes here too: it installs nothing.
@@ -92,9 +101,18 @@ $(CONFIG): FORCE
 	} >$@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
-test: $(TOOL_BIN) $(TEST_BIN)	## run all tests; PATTERN=word: those whose path holds it; SANITIZE=1: under ASan and UBSan
+test: $(TOOL_BIN) $(TEST_BIN) $(FUZZ_BIN)	## run all tests; PATTERN=word: those whose path holds it; SANITIZE=1: under ASan and UBSan
 	@TEST_ROOT=$(CURDIR) BIN=$(CURDIR)/$(BIN) tests/run \
-		$(foreach p,$(if $(PATTERN),$(PATTERN),/),$(foreach t,$(TEST_BIN) $(TEST_SH),$(if $(findstring $(p),$(t)),$(t))))
+		$(foreach p,$(if $(PATTERN),$(PATTERN),/),$(foreach t,$(TEST_BIN) $(FUZZ_BIN) $(TEST_SH),$(if $(findstring $(p),$(t)),$(t))))
+
+TARGET   ?= $(FUZZ)
+SECONDS  ?= 600
+fuzz:	## fuzz every reader for SECONDS=600; TARGET=name: that one (tests/fuzz/README.md)
+	@.ci/deps build fuzz
+	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang SANITIZE=1 HAVE_DNNL= WARN= \
+		OPT='-O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' \
+		$(TARGET:%=build/fuzz/fuzz-%)
+	@tests/fuzz/run build/fuzz $(SECONDS) $(TARGET)
 
 bench: $(TOOL_BIN) $(BUILD)/tests/ops/check_ops	## run the benches: a JSON line a measure
 	@for b in $(BENCH_SH); do TEST_ROOT=$(CURDIR) BIN=$(CURDIR)/$(BIN) BUILD_DIR=$(BUILD) sh $$b || exit; done

@@ -7,7 +7,7 @@
 
 #include "kernels/elem.h"
 
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__clang__)
 #define CLONES __attribute__((noinline, target_clones("avx512f", "arch=haswell", "default")))
 #else
 #define CLONES __attribute__((noinline))

@@ -104,10 +104,13 @@ static int fill(struct reader *r, struct err *err)
 /* Lines and columns of n bytes at p, added to *line and *column. */
 static void count(const char *p, size_t n, size_t *line, size_t *column)
 {
-	const char *nl, *end = p + n;
+	const char *nl, *end;
 	size_t chars = 0;
 
-	while ((nl = n ? memchr(p, '\n', (size_t)(end - p)) : NULL)) {
+	if (!n) /* p may be NULL */
+		return;
+	end = p + n;
+	while ((nl = memchr(p, '\n', (size_t)(end - p)))) {
 		++*line;
 		*column = 1;
 		p = nl + 1;
@@ -119,7 +122,8 @@ static void count(const char *p, size_t n, size_t *line, size_t *column)
 
 static void consume(struct reader *r, size_t n)
 {
-	count(r->buf + r->pos, n, &r->line, &r->column);
+	if (n)
+		count(r->buf + r->pos, n, &r->line, &r->column);
 	r->pos += n;
 }
 
