@@ -101,8 +101,8 @@ $(CONFIG): FORCE
 	} >$@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
-test: $(TOOL_BIN) $(TEST_BIN) $(FUZZ_BIN)	## run all tests; PATTERN=word: those whose path holds it; SANITIZE=1: under ASan and UBSan
-	@TEST_ROOT=$(CURDIR) BIN=$(CURDIR)/$(BIN) tests/run \
+test: $(TOOL_BIN) $(TEST_BIN) $(FUZZ_BIN)	## run all tests; PATTERN=word: those whose path holds it; SANITIZE=1: under ASan and UBSan; FULL=1: every fault
+	@TEST_ROOT=$(CURDIR) BIN=$(CURDIR)/$(BIN) FULL=$(FULL) tests/run \
 		$(foreach p,$(if $(PATTERN),$(PATTERN),/),$(foreach t,$(TEST_BIN) $(FUZZ_BIN) $(TEST_SH),$(if $(findstring $(p),$(t)),$(t))))
 
 TARGET   ?= $(FUZZ)

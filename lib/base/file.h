@@ -2,18 +2,20 @@
 /*
  * Whole files in, whole files out. Readers map a regular file (or read a pipe into memory);
  * writers work on "NAME.tmp.PID" in the same folder and rename when everything is on disk, so a
- * file or folder under its final name is complete. atexit and signal handlers are not needed: a
- * killed tool leaves only the .tmp name.
+ * file or folder under its final name is complete. A tool that ends without having finished one,
+ * as when there is no memory, removes the .tmp name; a killed one leaves it.
  */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
 #include "base/err.h"
+#include "base/mem.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 /* A read-only view of a whole file. Starts as {0}; closing {0} is fine. */
 struct file {
@@ -25,6 +27,12 @@ struct file {
 /* "-" is standard input. Folders and devices are refused with a clear message. */
 int file_open(struct file *f, const char *path, struct err *err);
 void file_close(struct file *f);
+/* The first n bytes, or fewer when there are no more or the file cannot be read. */
+size_t file_peek(const char *path, void *p, size_t n);
+/* Of a descriptor: at most n bytes, 0 at the end, -1 an error; all of n bytes. A signal in between does
+ * not matter. name is for messages. */
+ssize_t fd_read(int fd, void *p, size_t n, const char *name, struct err *err);
+int fd_write(int fd, const void *p, size_t n, const char *name, struct err *err);
 
 bool file_exists(const char *path);
 bool file_is_dir(const char *path);
@@ -46,7 +54,8 @@ void dir_remove(const char *path);
 /* A file in the making. "-" or NULL writes to standard output, a pipe or a device is written to as it
  * is. */
 struct out {
-	FILE *f;
+	int fd;
+	struct buf buf; /* not written yet */
 	char *tmp, *path; /* NULL for standard output; tmp also for a pipe or a device */
 };
 
@@ -58,6 +67,10 @@ int out_commit(struct out *o, struct err *err);
 void out_abort(struct out *o);
 /* All of it at once. */
 int file_write(const char *path, const void *p, size_t n, struct err *err);
+/* To the end of a file, which is made when it is not there; all of it or nothing. */
+int file_append(const char *path, const void *p, size_t n, struct err *err);
+/* A descriptor of a file without a name, to write and to read; -1 an error. */
+int scratch_open(struct err *err);
 
 /* A folder in the making: files are written into o->tmp, dir_commit renames it to path. An older
  * folder of that name is moved aside first and removed after; other files in it are lost. */
@@ -68,5 +81,7 @@ struct outdir {
 int outdir_open(struct outdir *o, const char *path, struct err *err);
 int outdir_commit(struct outdir *o, struct err *err);
 void outdir_abort(struct outdir *o);
+/* Removes all that is in the making; exit() does it, those who use _exit() have to. */
+void unfinished_remove(void);
 
 #endif

@@ -3,8 +3,8 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/sys.h"
 
-#include <dirent.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,7 +54,7 @@ static int hash_dir(struct hash_hex *hex, const char *path, struct err *err)
 {
 	struct hash *h = hash_new();
 	struct dirent **names = NULL;
-	int n = scandir(path, &names, NULL, alphasort), rc = 0;
+	int n = sys_scandir(path, &names), rc = 0;
 
 	if (n < 0)
 		rc = err_sys(err, "%s", path);

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/line.h"
 
+#include "base/sys.h"
+
 int line_next(struct line *l, struct err *err)
 {
 	struct buf *b = &l->text;
 	int c;
 
+	if (sys_fails())
+		return err_sys(err, "standard input");
 	buf_reset(b);
 	l->number++;
 	while ((c = getc_unlocked(l->in)) != EOF) {

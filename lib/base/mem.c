@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/mem.h"
 
+#include "base/fault.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -36,26 +38,26 @@ void *mem_new(size_t n, size_t size)
 {
 	size_t total = product(n, size);
 
-	return must(calloc(1, total), total);
+	return must(fault_due(FAULT_MEMORY) ? NULL : calloc(1, total), total);
 }
 
 void *mem_grow(void *p, size_t n, size_t size)
 {
 	size_t total = product(n, size);
 
-	return must(realloc(p, total), total);
+	return must(fault_due(FAULT_MEMORY) ? NULL : realloc(p, total), total);
 }
 
 void *mem_try(size_t n, size_t size)
 {
-	return calloc(n ? n : 1, size ? size : 1);
+	return fault_due(FAULT_MEMORY) ? NULL : calloc(n ? n : 1, size ? size : 1);
 }
 
 void *mem_aligned(size_t align, size_t size)
 {
 	size_t rounded;
 
-	if (!add_ok(size ? size : 1, align - 1, &rounded))
+	if (fault_due(FAULT_MEMORY) || !add_ok(size ? size : 1, align - 1, &rounded))
 		return NULL;
 	return aligned_alloc(align, rounded / align * align);
 }

@@ -11,21 +11,20 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A mapping, or (n = 0) a temporary name. */
-struct thing {
-	struct thing *next;
+struct mapping {
+	struct mapping *next;
 	const char *p;
 	size_t n;
 	char *name;
 };
 
-static struct thing *things;
+static struct mapping *mappings;
 
-static const struct thing *mapping_at(const char *p)
+static const struct mapping *mapping_at(const char *p)
 {
-	for (const struct thing *t = things; t; t = t->next)
-		if (t->n && p >= t->p && p < t->p + t->n)
-			return t;
+	for (const struct mapping *m = mappings; m; m = m->next)
+		if (p >= m->p && p < m->p + m->n)
+			return m;
 	return NULL;
 }
 
@@ -33,54 +32,42 @@ static const struct thing *mapping_at(const char *p)
  * used here. */
 static void on_sigbus(int sig, siginfo_t *info, void *context)
 {
-	const struct thing *t = mapping_at(info->si_addr);
+	const struct mapping *m = mapping_at(info->si_addr);
 
 	(void)context;
-	if (!t) { /* a bug of ours: dies of it when it happens again */
+	if (!m) { /* a bug of ours: dies of it when it happens again */
 		signal(sig, SIG_DFL);
 		return;
 	}
 	dprintf(STDERR_FILENO,
 		"%s: %s: the file became shorter while it was read; start again when nothing "
 		"writes to it\n",
-		program_invocation_short_name, t->name);
-	for (t = things; t; t = t->next)
-		if (!t->n)
-			dir_remove(t->p);
+		program_invocation_short_name, m->name);
+	unfinished_remove();
 	_exit(ERR_INPUT);
-}
-
-static void add(const void *p, size_t n, char *name)
-{
-	struct sigaction on = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
-	struct thing *t = mem_new(1, sizeof(*t));
-
-	if (!things)
-		sigaction(SIGBUS, &on, NULL);
-	*t = (struct thing){ things, p, n, name };
-	things = t;
 }
 
 void sigbus_watch(const void *p, size_t n, const char *name)
 {
-	add(p, n, err_printable(mem_strdup(name)));
-}
+	struct sigaction on = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
+	struct mapping *m = mem_new(1, sizeof(*m));
 
-void sigbus_remove(const char *tmp)
-{
-	add(tmp, 0, NULL);
+	*m = (struct mapping){ mappings, p, n, err_printable(mem_strdup(name)) };
+	if (!mappings)
+		sigaction(SIGBUS, &on, NULL);
+	mappings = m;
 }
 
 void sigbus_forget(const void *p)
 {
-	for (struct thing **at = &things; *at; at = &(*at)->next) {
-		struct thing *t = *at;
+	for (struct mapping **at = &mappings; *at; at = &(*at)->next) {
+		struct mapping *m = *at;
 
-		if (t->p != p)
+		if (m->p != p)
 			continue;
-		*at = t->next;
-		mem_free(t->name);
-		mem_free(t);
+		*at = m->next;
+		mem_free(m->name);
+		mem_free(m);
 		return;
 	}
 }

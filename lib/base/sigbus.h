@@ -10,9 +10,7 @@
 
 /* The mapping p[0..n) of the file called name; n > 0. */
 void sigbus_watch(const void *p, size_t n, const char *name);
-/* A temporary file or folder, named by a string that stands until sigbus_forget. */
-void sigbus_remove(const char *tmp);
-/* A mapping or a temporary name is no more; NULL is fine. */
+/* The mapping is no more. */
 void sigbus_forget(const void *p);
 
 #endif

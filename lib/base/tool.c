@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/tool.h"
 
+#include "base/mem.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +17,11 @@
 static volatile sig_atomic_t stop;
 static bool progress_shown;
 
+static void *json_memory(size_t n)
+{
+	return mem_grow(NULL, n, 1);
+}
+
 void tool_start(void)
 {
 	/* The next file that is opened would get the number of a closed one, and what is printed
@@ -22,6 +30,7 @@ void tool_start(void)
 		if (fcntl(fd, F_GETFD) < 0)
 			(void)!open("/dev/null", fd ? O_RDONLY : O_WRONLY);
 	signal(SIGPIPE, SIG_IGN);
+	json_set_alloc_funcs(json_memory, mem_free);
 }
 
 void tool_start_threads(char **argv)

@@ -12,7 +12,8 @@
 #include <signal.h>
 #include <stdbool.h>
 
-/* Call first: SIGPIPE becomes EPIPE, descriptors 0 to 2 are taken even where they were closed. */
+/* Call first: SIGPIPE becomes EPIPE, descriptors 0 to 2 are taken even where they were closed, jansson
+ * has its memory from base/mem.h. */
 void tool_start(void);
 /*
  * As tool_start, for tools that compute on several threads. OpenMP's threads wait for each other by

@@ -2,11 +2,10 @@
 #include "chat/lines.h"
 
 #include "base/line.h"
+#include "base/sys.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <unistd.h>
 
 static char *line_at(struct lines *l, size_t end, size_t *n)
 {
@@ -41,7 +40,7 @@ static enum lines_result read_more(struct lines *l, bool wait, struct err *err)
 		l->at = 0;
 	}
 	buf_reserve(&l->buf, 1 << 16);
-	got = read(l->fd, l->buf.p + l->buf.n, 1 << 16);
+	got = sys_read(l->fd, l->buf.p + l->buf.n, 1 << 16);
 	if (got < 0 && errno == EINTR)
 		return LINES_SIGNAL;
 	if (got < 0) {

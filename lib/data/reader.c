@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "data/reader.h"
 
-#include "base/mem.h"
+#include "base/file.h"
+#include "base/sys.h"
 #include "base/utf8.h"
 #include "data/encoding.h"
 #include "data/scan.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { BLOCK = 1 << 20, HEAD = 256 };
 
@@ -43,7 +39,7 @@ struct reader *reader_open(const char *path, struct err *err)
 	int fd = STDIN_FILENO;
 
 	if (strcmp(path, "-"))
-		fd = open(path, O_RDONLY | O_CLOEXEC);
+		fd = sys_open(path, O_RDONLY, 0);
 	if (fd < 0) {
 		err_sys(err, "%s", path);
 		return NULL;
@@ -91,11 +87,9 @@ static int fill(struct reader *r, struct err *err)
 			r->buf = mem_grow(r->buf, r->cap, 1);
 		}
 	}
-	do
-		got = read(r->fd, r->buf + r->n, BLOCK);
-	while (got < 0 && errno == EINTR);
+	got = fd_read(r->fd, r->buf + r->n, BLOCK, r->name, err);
 	if (got < 0)
-		return err_sys(err, "%s", r->name);
+		return -1;
 	r->n += (size_t)got;
 	r->eof = got == 0;
 	return got > 0;

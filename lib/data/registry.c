@@ -23,6 +23,7 @@ __attribute__((format(printf, 4, 5))) static int faulty(struct dataset_fault *f,
 	err->kind = ERR_INPUT;
 	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
 	va_end(ap);
+	err_printable(err->msg);
 	return -1;
 }
 

@@ -400,10 +400,6 @@ void gguf_close(struct gguf *g)
 bool gguf_is(const char *path)
 {
 	char magic[4];
-	FILE *f = fopen(path, "rb");
-	bool yes = f && fread(magic, 1, 4, f) == 4 && !memcmp(magic, "GGUF", 4);
 
-	if (f)
-		fclose(f);
-	return yes;
+	return file_peek(path, magic, 4) == 4 && !memcmp(magic, "GGUF", 4);
 }

@@ -6,6 +6,7 @@
 #include "shard/format.h"
 
 #include <string.h>
+#include <unistd.h>
 #include <zstd.h>
 
 /* The header holds the counts and stands first, so frames wait in an unnamed file until the end. */
@@ -13,7 +14,7 @@ struct shard_writer {
 	struct out out;
 	struct shard_info info;
 	struct arena arena; /* info's strings */
-	FILE *frames;
+	int frames;
 	struct buf raw, packed; /* records of the frame in the making; a compressed frame */
 	struct buf table; /* seek table entries of the frames so far, without the header's */
 	uint64_t n_bytes; /* decoded size of the records */
@@ -38,6 +39,7 @@ struct shard_writer *shard_writer_open(const char *path, const struct shard_info
 {
 	struct shard_writer *w = mem_new(1, sizeof(*w));
 
+	w->frames = -1;
 	w->info = *info;
 	w->info.tokenizer_hash = copy(&w->arena, info->tokenizer_hash);
 	w->info.template_name = copy(&w->arena, info->template_name);
@@ -48,11 +50,9 @@ struct shard_writer *shard_writer_open(const char *path, const struct shard_info
 	w->zstd = ZSTD_createCCtx();
 	if (out_open(&w->out, path, err) < 0)
 		goto fail;
-	w->frames = tmpfile();
-	if (!w->frames) {
-		err_sys(err, "temporary file");
+	w->frames = scratch_open(err);
+	if (w->frames < 0)
 		goto fail;
-	}
 	if (!w->zstd || ZSTD_isError(ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_checksumFlag, 1))) {
 		err_set(err, "zstd: no context");
 		goto fail;
@@ -68,8 +68,8 @@ void shard_writer_abort(struct shard_writer *w)
 	if (!w)
 		return;
 	out_abort(&w->out);
-	if (w->frames)
-		fclose(w->frames);
+	if (w->frames >= 0)
+		close(w->frames);
 	ZSTD_freeCCtx(w->zstd);
 	buf_free(&w->raw);
 	buf_free(&w->packed);
@@ -103,8 +103,8 @@ static int flush_frame(struct shard_writer *w, struct err *err)
 		return 0;
 	if (compress(w, w->raw.p, w->raw.n, &w->table, err) < 0)
 		return -1;
-	if (fwrite(w->packed.p, 1, w->packed.n, w->frames) != w->packed.n)
-		return err_sys(err, "temporary file");
+	if (fd_write(w->frames, w->packed.p, w->packed.n, "temporary file", err) < 0)
+		return -1;
 	w->n_bytes += w->raw.n;
 	buf_reset(&w->raw);
 	return 0;
@@ -181,13 +181,14 @@ static void header_text(const struct shard_writer *w, struct buf *out)
 static int copy_frames(struct shard_writer *w, struct err *err)
 {
 	char block[1 << 16];
-	size_t n;
+	ssize_t n;
 
-	rewind(w->frames);
-	while ((n = fread(block, 1, sizeof(block), w->frames)) > 0)
-		if (out_write(&w->out, block, n, err) < 0)
+	if (lseek(w->frames, 0, SEEK_SET) < 0)
+		return err_sys(err, "temporary file");
+	while ((n = fd_read(w->frames, block, sizeof(block), "temporary file", err)) > 0)
+		if (out_write(&w->out, block, (size_t)n, err) < 0)
 			return -1;
-	return ferror(w->frames) ? err_sys(err, "temporary file") : 0;
+	return n < 0 ? -1 : 0;
 }
 
 static int write_table(struct shard_writer *w, const struct buf *head, struct err *err)

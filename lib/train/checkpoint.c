@@ -131,12 +131,17 @@ static json_t *load_json(const char *dir, const char *name, struct err *err)
 {
 	char *path = path_join(dir, name);
 	json_error_t je;
-	json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &je);
+	json_t *root = NULL;
+	struct file f;
 
-	if (!json_is_object(root)) {
-		err_set(err, "%s: %s", path, root ? "not an object" : je.text);
-		json_decref(root);
-		root = NULL;
+	if (file_open(&f, path, err) == 0) {
+		root = json_loadb((const char *)f.p, f.n, JSON_REJECT_DUPLICATES, &je);
+		if (!json_is_object(root)) {
+			err_set(err, "%s: %s", path, root ? "not an object" : je.text);
+			json_decref(root);
+			root = NULL;
+		}
+		file_close(&f);
 	}
 	mem_free(path);
 	return root;

@@ -66,21 +66,14 @@ static int take_back_log(struct runlog *l, const char *path, struct err *err)
 int runlog_open(struct runlog *l, const struct trainer *t, const char *dir, bool append,
 		struct err *err)
 {
-	char *path = path_join(dir, "trainer_log.jsonl");
-
 	memset(l, 0, sizeof(*l));
 	l->t = t;
+	l->log = path_join(dir, "trainer_log.jsonl");
 	l->dir = mem_strdup(dir);
 	l->interval = config_interval(t->c->logging_steps, t->schedule.total_steps);
 	l->started = clock_now();
 	l->first_step = t->step;
-	if (!append || take_back_log(l, path, err) == 0) {
-		l->f = fopen(path, append ? "ab" : "wb");
-		if (!l->f)
-			err_sys(err, "%s", path);
-	}
-	mem_free(path);
-	return l->f ? 0 : -1;
+	return append ? take_back_log(l, l->log, err) : file_write(l->log, "", 0, err);
 }
 
 /* "H:MM:SS" as LLaMA-Factory prints times. */
@@ -115,7 +108,7 @@ static int write_row(struct runlog *l, const struct log_row *r, struct err *err)
 	struct buf text = { 0 };
 	struct jsonw w = { .out = &text };
 	char elapsed[32], left[32];
-	bool ok;
+	int rc;
 
 	clock_text(elapsed, clock_now() - l->started);
 	clock_text(left, seconds_left(l));
@@ -137,9 +130,9 @@ static int write_row(struct runlog *l, const struct log_row *r, struct err *err)
 		preference(&w, r);
 	jsonw_close(&w, '}');
 	buf_char(&text, '\n');
-	ok = fwrite(text.p, 1, text.n, l->f) == text.n && !fflush(l->f);
+	rc = file_append(l->log, text.p, text.n, err);
 	buf_free(&text);
-	return ok ? 0 : err_sys(err, "%s/trainer_log.jsonl", l->dir);
+	return rc;
 }
 
 static void show(const struct runlog *l, double loss)
@@ -298,8 +291,7 @@ int runlog_finish(struct runlog *l, bool with_plot, struct err *err)
 void runlog_close(struct runlog *l)
 {
 	progress_end();
-	if (l->f)
-		fclose(l->f);
+	mem_free(l->log);
 	mem_free(l->dir);
 	mem_free(l->rows);
 	memset(l, 0, sizeof(*l));

@@ -18,7 +18,7 @@ struct log_row {
 struct runlog {
 	const struct trainer *t;
 	char *dir;
-	FILE *f; /* trainer_log.jsonl */
+	char *log; /* path of trainer_log.jsonl */
 	long interval;
 	double started;
 	struct log_row *rows;

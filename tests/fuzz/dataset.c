@@ -14,7 +14,7 @@ static bool one_finding(void *arg, const struct finding *f)
 
 	*error |= rules[f->rule].severity == SEVERITY_ERROR;
 	fuzz_must(f->line >= 1 && f->column >= 1, "a finding has a place");
-	fuzz_must(!strchr(f->message, '\n') && !strchr(f->excerpt, '\n'), "a finding is a line");
+	fuzz_must(!strchr(f->excerpt, '\n'), "an excerpt is a line");
 	return true;
 }
 

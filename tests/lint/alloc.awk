@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Memory is had from base/mem.h: malloc and its family stand in lib/base, back ends and tests only.
-# free() stands beside calls that hand over memory of their own: getline, json_dumps, realpath.
+# free() stands beside calls that hand over memory of their own: json_dumps, realpath. Files are had from
+# base/file.h, and where that has no word for it from base/sys.h, whose calls tests can make fail.
 
 FILENAME ~ /^(lib\/base|kernels\/[a-z]+|tests)\// { next }
 
@@ -25,6 +26,10 @@ FNR == 1 { file_end() }
 		gives = 1
 	if (match(code, /(^|[^A-Za-z0-9_>.])(malloc|calloc|realloc|aligned_alloc|posix_memalign|strdup|strndup|asprintf|vasprintf)\(/)) {
 		printf "%s:%d: %s: use base/mem.h\n", FILENAME, FNR, substr(code, RSTART, RLENGTH)
+		bad = 1
+	}
+	if (match(code, /(^|[^A-Za-z0-9_>.])(fopen|fdopen|freopen|tmpfile|open|openat|creat|mmap|getline|getdelim|fread|fgets|read|write|pread|pwrite|mkdir|scandir|json_load_file|json_loadf|json_dump_file|json_dumpf)\(/)) {
+		printf "%s:%d: %s: use base/file.h\n", FILENAME, FNR, substr(code, RSTART, RLENGTH)
 		bad = 1
 	}
 	if (code ~ /(^|[^A-Za-z0-9_>.])free\(/)

@@ -238,6 +238,55 @@ static void test_file(void)
 	      "missing file");
 }
 
+/* In a process of its own: it exits with a file and a folder half made. */
+static void exits_half_way(const char *file, const char *folder)
+{
+	struct err err;
+	struct out o;
+	struct outdir od;
+	char *inner;
+
+	if (fork()) {
+		wait(NULL);
+		return;
+	}
+	outdir_open(&od, folder, &err);
+	inner = path_join(od.tmp, "inner");
+	file_write(inner, "1", 1, &err);
+	out_open(&o, file, &err);
+	out_write(&o, "1", 1, &err);
+	exit(0);
+}
+
+static void test_unfinished(void)
+{
+	char dir[] = "/tmp/test_base.XXXXXX", *file, *folder;
+	struct err err;
+	struct dirent **v;
+	struct file f;
+	int n;
+
+	if (!mkdtemp(dir))
+		return;
+	file = path_join(dir, "file");
+	folder = path_join(dir, "folder");
+	exits_half_way(file, folder);
+	n = scandir(dir, &v, NULL, NULL);
+	check(n == 2, "what was half made is gone when the process has exited");
+	while (n > 0)
+		free(v[--n]);
+	free(v);
+	check(file_append(file, "ab", 2, &err) == 0 && file_append(file, "c", 1, &err) == 0 &&
+		      file_open(&f, file, &err) == 0 && f.n == 3 && !memcmp(f.p, "abc", 3),
+	      "file_append makes a file and adds to it");
+	file_close(&f);
+	check(file_append("/dev/full", "a", 1, &err) < 0 && strstr(err.msg, "No space left"),
+	      "file_append says when there is no room");
+	dir_remove(dir);
+	mem_free(file);
+	mem_free(folder);
+}
+
 int main(void)
 {
 	test_err();
@@ -249,5 +298,6 @@ int main(void)
 	test_names();
 	test_lock();
 	test_sigbus();
+	test_unfinished();
 	return tap_done();
 }
