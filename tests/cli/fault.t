@@ -6,12 +6,25 @@
 . "$(dirname "$0")/lib.sh"
 
 SAMPLES=${SAMPLES:-6}
-MODEL=$ROOT/tests/golden/hf_tiny/qwen2
 LORA=$ROOT/tests/golden/hf_tiny/qwen2_lora_peft
 GOMP_SPINCOUNT=1000 # or tools would start themselves once more
 TMPDIR=$T/tmp
 export GOMP_SPINCOUNT TMPDIR
 mkdir "$T/tmp" "$T/in" "$T/older"
+
+# A model with a tokenizer so small that all allocations of its reader can be tried.
+MODEL=$T/in/model
+cp -R "$ROOT/tests/golden/hf_tiny/qwen2" "$MODEL"
+awk 'BEGIN {
+	printf "{\"model\": {\"type\": \"BPE\", \"vocab\": {"
+	for (i = 33; i < 127; i++)
+		printf "\"\\u%04x\": %d, ", i, i
+	printf "\"\\u0120\": 1, \"\\u010a\": 2, \"ll\": 3, \"<|im_start|>\": 4, \"<|im_end|>\": 5}, "
+	printf "\"merges\": [\"l l\"]}, \"added_tokens\": [{\"id\": 4, \"content\": \"<|im_start|>\", "
+	printf "\"special\": true}, {\"id\": 5, \"content\": \"<|im_end|>\", \"special\": true}], "
+	printf "\"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"use_regex\": true}, "
+	print "\"decoder\": {\"type\": \"ByteLevel\"}}"
+}' >"$MODEL/tokenizer.json"
 
 echo '[{"instruction": "Hello", "input": "", "output": "Good day."},
  {"instruction": "And?", "input": "", "output": "No more.", "history": [["a", "b"]]}]' >"$T/in/d.json"
