@@ -55,7 +55,7 @@ static int trim(const struct recall *r, struct err *err)
 	for (size_t i = 0; i < r->n; i++)
 		add_line(&text, r->v[i], strlen(r->v[i]));
 	rc = out_open(&o, r->path, err);
-	if (rc == 0 && fchmod(fileno(o.f), 0600) < 0)
+	if (rc == 0 && fchmod(o.fd, 0600) < 0)
 		rc = err_sys(err, "%s", r->path);
 	if (rc == 0)
 		rc = out_write(&o, text.p, text.n, err);
