@@ -3,13 +3,11 @@
 
 #include "base/file.h"
 #include "base/jsonw.h"
+#include "base/sys.h"
 
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { KEPT = 1000, TEXT_MAX = 1 << 16 };
 
@@ -113,19 +111,20 @@ int recall_open(struct recall *r, struct err *err)
 void recall_add(struct recall *r, const char *text, size_t n)
 {
 	struct buf line = { 0 };
+	struct err ignored;
 	int fd;
 
 	if (!n || n > TEXT_MAX || memchr(text, 0, n) ||
 	    (r->n && strlen(r->v[r->n - 1]) == n && !memcmp(r->v[r->n - 1], text, n)))
 		return;
 	keep(r, text, n);
-	fd = r->path ? open(r->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
+	fd = r->path ? sys_open(r->path, O_WRONLY | O_CREAT | O_APPEND, 0600) : -1;
 	if (fd < 0)
 		return;
 	add_line(&line, text, n);
 	/* A history that cannot be written is no reason to disturb a conversation. */
 	(void)!fchmod(fd, 0600);
-	(void)!write(fd, line.p, line.n);
+	(void)!fd_write(fd, line.p, line.n, r->path, &ignored);
 	close(fd);
 	buf_free(&line);
 }

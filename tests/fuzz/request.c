@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What ft-chat --json reads: lines, each a request, with a small tokenizer and every template in turn;
- * and the text of a prompt made fit for a terminal. */
+/* What ft-chat is asked by programs: lines, each a request, one by one and as a file, encoded with a small
+ * tokenizer; and text made fit for a terminal. */
 #include "tests/fuzz/fuzz.h"
 
+#include "base/utf8.h"
+#include "chat/asked.h"
+#include "chat/harmless.h"
 #include "chat/lines.h"
-#include "chat/request.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -50,35 +52,76 @@ static const struct engine *small_engine(void)
 	return &e;
 }
 
-static void one_line(const char *line, size_t n)
+static void answer(struct request *r)
 {
-	struct request r;
+	const struct engine *e = small_engine();
 	struct answer a = { .stopped = true };
 	struct buf out = { 0 };
 	struct err err = { 0 };
 	bool more = true;
 
-	if (request_read(&r, small_engine(), &sampling_default, NULL, line, n, &err) < 0) {
+	if (request_encode(r, e, &err) < 0) {
 		fuzz_failed(&err);
-	} else {
-		fuzz_must(r.prompt.n > 0 && r.sampling.max_new_tokens >= 1,
-			  "a request asks for something");
-		for (size_t i = 0; i < r.prompt.n && more; i++)
-			more = text_add(&r.text, r.prompt.v[i], &r.answer);
-		if (more)
-			text_end(&r.text, &r.answer);
-		request_write(&r, &a, &out);
-		fuzz_must(memchr(out.p, '\n', out.n) == out.p + out.n - 1, "an answer is one line");
+		return;
 	}
-	request_close(&r);
+	fuzz_must(r->prompt.ids.n > 0 && r->sampling.max_new_tokens >= 1,
+		  "a request asks for something");
+	for (size_t i = 0; i < r->prompt.ids.n && more; i++)
+		more = text_add(&r->text, r->prompt.ids.v[i], &r->answer);
+	if (more)
+		text_end(&r->text, &r->answer);
+	request_write_delta(r, &out);
+	buf_reset(&out);
+	request_write(r, &a, &out);
+	fuzz_must(memchr(out.p, '\n', out.n) == out.p + out.n - 1, "an answer is one line");
 	buf_free(&out);
+}
+
+static const struct request_defaults defaults = { .sampling = &sampling_default };
+
+/* As they come through a pipe. */
+static void one_by_one(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct lines l = { .fd = fd };
+	struct err err = { 0 };
+	char *line;
+	size_t n, lines = 0, at;
+
+	while (lines_next(&l, true, &line, &n, &err) == LINES_ONE) {
+		struct element e = { .p = line, .n = n, .line = l.number, .column = 1 };
+		struct request r;
+
+		fuzz_must(l.number == ++lines, "lines are counted");
+		if (request_read(&r, &defaults, &e, &at, &err) < 0) {
+			fuzz_failed(&err);
+			fuzz_must(at <= n, "the fault stands in the line");
+		} else {
+			answer(&r);
+		}
+		request_close(&r);
+	}
+	lines_close(&l);
+	close(fd);
+}
+
+/* As a file. */
+static void together(const char *path)
+{
+	struct asked b;
+	struct err err = { 0 };
+
+	if (asked_read(&b, path, &defaults, &err) < 0 || asked_encode(&b, small_engine(), &err) < 0)
+		fuzz_failed(&err);
+	asked_close(&b);
 }
 
 static void show(const uint8_t *p, size_t n)
 {
 	struct buf out = { 0 };
 
-	text_harmless((const char *)p, n, &out);
+	harmless((const char *)p, n, &out);
+	fuzz_must(utf8_valid(out.n ? out.p : "", out.n) == out.n, "what is shown is UTF-8");
 	for (size_t i = 0; i < out.n; i++) {
 		unsigned char c = (unsigned char)out.p[i];
 
@@ -90,18 +133,12 @@ static void show(const uint8_t *p, size_t n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	int fd = open(fuzz_file("lines", (struct part){ data, size }), O_RDONLY | O_CLOEXEC);
-	struct lines l = { .fd = fd };
-	struct err err = { 0 };
-	char *line;
-	size_t n, lines = 0;
+	const char *path;
 
-	while (lines_next(&l, true, &line, &n, &err) == LINES_ONE) {
-		one_line(line, n);
-		fuzz_must(l.number == ++lines, "lines are counted");
-	}
-	lines_close(&l);
-	close(fd);
+	small_engine(); /* before the path: it writes a file, too */
+	path = fuzz_file("lines", (struct part){ data, size });
+	one_by_one(path);
+	together(path);
 	show(data, size);
 	return 0;
 }

@@ -79,6 +79,24 @@ static void read_all(const struct shard *s)
 	fuzz_must(s->n == s->info.n_examples && tokens == s->info.n_tokens, "the counts are right");
 }
 
+/* What was whole (n records; 0: it was not) is salvaged whole. */
+static void salvage(const char *path, size_t n)
+{
+	struct shard s;
+	struct err err = { 0 };
+	volatile uint64_t sink = 0;
+
+	if (shard_salvage(&s, path, &err) < 0) {
+		fuzz_failed(&err);
+		fuzz_must(n == 0, "a whole shard can be salvaged");
+	}
+	fuzz_must(n == 0 || (s.n == n && s.n_lost == 0 && !s.cut), "and nothing of it is lost");
+	for (size_t i = 0; i < s.n; i++)
+		for (uint32_t k = 0; k < s.v[i].n_ids; k++)
+			sink += s.v[i].ids[k];
+	shard_close(&s);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint8_t magic[] = { 0x28, 0xB5, 0x2F, 0xFD };
@@ -86,16 +104,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct buf file = { 0 };
 	struct shard s;
 	struct err err = { 0 };
+	const char *path;
+	size_t n;
 
 	if (size < 4 || memcmp(data, magic, 4)) {
 		frame(&file, input);
 		input = (struct part){ (const uint8_t *)file.p, file.n };
 	}
-	if (shard_open(&s, fuzz_file("x.tok.zst", input), &err) < 0)
+	path = fuzz_file("x.tok.zst", input);
+	if (shard_open(&s, path, &err) < 0)
 		fuzz_failed(&err);
 	else
 		read_all(&s);
+	n = s.n;
 	shard_close(&s);
+	salvage(path, n);
 	buf_free(&file);
 	return 0;
 }

@@ -28,7 +28,7 @@ FNR == 1 { file_end() }
 		printf "%s:%d: %s: use base/mem.h\n", FILENAME, FNR, substr(code, RSTART, RLENGTH)
 		bad = 1
 	}
-	if (match(code, /(^|[^A-Za-z0-9_>.])(fopen|fdopen|freopen|tmpfile|open|openat|creat|mmap|getline|getdelim|fread|fgets|read|write|pread|pwrite|mkdir|scandir|json_load_file|json_loadf|json_dump_file|json_dumpf)\(/)) {
+	if (match(code, /(^|[^A-Za-z0-9_>.])(fopen|freopen|tmpfile|open|openat|creat|mmap|getline|getdelim|fread|fgets|read|write|pread|pwrite|mkdir|scandir|json_load_file|json_loadf|json_dump_file|json_dumpf)\(/)) {
 		printf "%s:%d: %s: use base/file.h\n", FILENAME, FNR, substr(code, RSTART, RLENGTH)
 		bad = 1
 	}
