@@ -93,7 +93,7 @@ sub serve
 		my $part = substr($body, 0, $arg);
 		$c->autoflush(1);
 		print $c "HTTP/1.1 $code x\r\n", (map { "$_: $h{$_}\r\n" } sort keys %h), "\r\n$part";
-		sleep 20 if $mode eq 'stall';
+		sleep 60 if $mode eq 'stall';
 	} elsif ($mode eq 'slow') {
 		$c->autoflush(1);
 		answer($c, $code, \%h, '', 1);
