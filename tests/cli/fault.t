@@ -166,6 +166,8 @@ faults 'ft-sft going on' run/adapter_model.safetensors ft-sft --threads 1 "$T/in
 faults ft-dpo 'run/adapter_model.safetensors run/checkpoint-1' ft-dpo --threads 1 "$T/in/c.yaml" "$T/in/dpo.tok.zst" \
 	"adapter_name_or_path=$T/in/run"
 faults ft-merge old ft-merge --threads 1 -m "$MODEL" -a "$LORA" --template chatml -o old
+faults 'ft-merge in shards' old ft-merge --threads 1 -m "$MODEL" --template chatml -o old --max-shard-size 500KB
+faults 'ft-merge -f lora-gguf' lora ft-merge --threads 1 -m "$MODEL" -a "$LORA" --template chatml -o lora -f lora-gguf
 faults 'ft-merge -f gguf' gguf ft-merge --threads 1 -m "$MODEL" --template chatml -o gguf -f gguf -t Q8_0
 in=$T/in/some
 faults 'ft-eval --logprobs' p ft-eval --threads 1 --logprobs -m "$MODEL" -o p
@@ -174,6 +176,7 @@ faults ft-eval report ft-eval --threads 1 -m "$MODEL" -a "$LORA" --template chat
 	--max-new-tokens 2 -o report
 faults ft-chat '' ft-chat --threads 1 -m "$MODEL" --template chatml --max-new-tokens 2 Hello
 in=$T/in/asked
+faults 'ft-chat --batch' '' ft-chat --threads 1 -m "$MODEL" --template chatml --max-new-tokens 2 --batch "$T/in/asked"
 faults 'ft-chat --json' '' ft-chat --threads 1 -m "$MODEL" --template chatml --max-new-tokens 2 --json
 
 full ft-chat ft-chat --threads 1 -m "$MODEL" --template chatml --max-new-tokens 2 --json
