@@ -98,10 +98,8 @@ void template_ollama(const struct template *t, const struct token *tok, struct b
 	}
 	buf_str(out, "{{ range .Messages }}{{ if eq .Role \"user\" }}");
 	question(&w, t->user);
-	if (t->observation) {
-		buf_str(out, "{{ else if eq .Role \"tool\" }}");
-		question(&w, t->observation);
-	}
+	buf_str(out, "{{ else if eq .Role \"tool\" }}");
+	question(&w, t->observation ? t->observation : t->user);
 	buf_str(out, "{{ else if eq .Role \"assistant\" }}");
 	slot(&w, t->assistant, "{{ .Content }}");
 	buf_str(out, "{{ end }}{{ end }}");

@@ -37,7 +37,7 @@ def fed(folder, template, messages):
     """What the trainer sees of a conversation; a closing question is followed by a dummy answer that
     is cut off again."""
     record = {"conversations": [m for m in messages if m["role"] != "system"]}
-    open_end = messages[-1]["role"] == "user"
+    open_end = messages[-1]["role"] != "assistant"
     if open_end:
         record["conversations"] = record["conversations"] + [{"role": "assistant", "content": "x"}]
     columns = {"messages": "conversations"}
@@ -52,7 +52,7 @@ def fed(folder, template, messages):
         json.dump({"chat": {"file_name": "chat.json", "formatting": "sharegpt",
                             "columns": columns,
                             "tags": {"role_tag": "role", "content_tag": "content", "user_tag": "user",
-                                     "assistant_tag": "assistant"}}}, f)
+                                     "assistant_tag": "assistant", "observation_tag": "tool"}}}, f)
     shard = os.path.join(place, "chat.tok.zst")
     ours.tool("ds-tokenize", "-t", folder, "--template", template, "--stage", "sft", "--dataset-dir", place,
               "-d", "chat", "-o", shard)
@@ -87,7 +87,7 @@ def check_files(report, folder, tokenizer, provenance):
 
 def check_chats(report, folder, tokenizer, template):
     for name, messages in conversations().items():
-        open_end = messages[-1]["role"] == "user"
+        open_end = messages[-1]["role"] != "assistant"
         theirs = tokenizer.apply_chat_template(messages, add_generation_prompt=open_end)
         mine = fed(folder, template, messages)
         if "special" in name:
