@@ -31,6 +31,17 @@ static uint32_t file_type(enum dtype t)
 	}
 }
 
+/* How answers are drawn, where the base says so: llama.cpp takes these for its defaults. */
+static void write_sampling(const struct merge_sampling *s, struct gguf_meta *meta)
+{
+	if (!s->known || s->temperature <= 0)
+		return;
+	gguf_meta_f32(meta, "general.sampling.temp", (float)s->temperature);
+	gguf_meta_u32(meta, "general.sampling.top_k", (uint32_t)s->top_k);
+	gguf_meta_f32(meta, "general.sampling.top_p", (float)s->top_p);
+	gguf_meta_f32(meta, "general.sampling.penalty_repeat", (float)s->repetition_penalty);
+}
+
 static int write_meta(struct merge *m, struct gguf_meta *meta, struct err *err)
 {
 	const struct arch *a = &m->src.arch;
@@ -39,6 +50,7 @@ static int write_meta(struct merge *m, struct gguf_meta *meta, struct err *err)
 	gguf_meta_cstr(meta, "general.type", "model");
 	gguf_meta_u32(meta, "general.file_type", file_type(m->type));
 	gguf_meta_u32(meta, "general.quantization_version", 2);
+	write_sampling(&m->sampling, meta);
 	if (arch_write_gguf(a, meta, err) < 0)
 		return -1;
 	return token_write_gguf(m->tok, (uint32_t)a->vocab, m->eos, m->chat.n ? m->chat.p : NULL,

@@ -62,7 +62,8 @@ static int write_tokenizer_config(const struct merge *m, const char *dir, struct
 	int rc;
 
 	jsonw_open(&w, '{');
-	jsonw_kbool(&w, "add_prefix_space", false);
+	/* transformers and llama.cpp's converter let this win over tokenizer.json. */
+	jsonw_kbool(&w, "add_prefix_space", token_adds_space(tok));
 	token_key(&w, "bos_token", tok, token_bos(tok));
 	jsonw_kstr(&w, "chat_template", m->chat.n ? m->chat.p : NULL);
 	jsonw_kbool(&w, "clean_up_tokenization_spaces", false);

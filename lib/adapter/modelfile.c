@@ -90,7 +90,13 @@ static void write_parameters(const struct merge *m, struct buf *out)
 {
 	const struct merge_sampling *s = &m->sampling;
 	const struct template *t = m->job->template;
-	int context = rope_context(&m->src.arch.rope, m->src.arch.max_positions);
+	const struct arch *a = &m->src.arch;
+	int context = rope_context(&a->rope, a->max_positions);
+
+	/* llama.cpp knows no window in these models: beyond it they would be others. */
+	for (int l = 0; l < a->n_layers; l++)
+		if (arch_window(a, l) > 0 && arch_window(a, l) < context)
+			context = arch_window(a, l);
 
 	buf_char(out, '\n');
 	for (const char *const *w = t ? t->stop_words : NULL; w && *w; w++)

@@ -33,12 +33,6 @@ static void write_rope(const struct arch *a, struct gguf_meta *m)
 	if (fabs(r->attention_factor / own - 1) > 1e-6)
 		gguf_meta_f32(m, key(k, sizeof(k), a, "rope.scaling.attn_factor"),
 			      (float)(r->attention_factor / own));
-	if (r->beta_fast != 32)
-		gguf_meta_f32(m, key(k, sizeof(k), a, "rope.scaling.yarn_beta_fast"),
-			      (float)r->beta_fast);
-	if (r->beta_slow != 1)
-		gguf_meta_f32(m, key(k, sizeof(k), a, "rope.scaling.yarn_beta_slow"),
-			      (float)r->beta_slow);
 }
 
 int arch_write_gguf(const struct arch *a, struct gguf_meta *m, struct err *err)
@@ -55,6 +49,7 @@ int arch_write_gguf(const struct arch *a, struct gguf_meta *m, struct err *err)
 		     { "attention.key_length", a->head_size },
 		     { "attention.value_length", a->head_size },
 		     { "vocab_size", a->vocab } };
+	const struct rope *r = &a->rope;
 	char k[96];
 	int windowed = 0;
 
@@ -63,6 +58,10 @@ int arch_write_gguf(const struct arch *a, struct gguf_meta *m, struct err *err)
 	if (windowed && windowed < a->n_layers)
 		return err_set(err, "GGUF has no words for a sliding window in %d of %d layers",
 			       windowed, a->n_layers);
+	if (r->type == ROPE_YARN && (r->beta_fast != 32 || r->beta_slow != 1 || !r->truncate))
+		return err_set(err,
+			       "llama.cpp knows yarn's ramp with beta_fast 32, beta_slow 1 and "
+			       "truncate only; write a folder for transformers");
 	for (size_t i = 0; i < sizeof(dims) / sizeof(*dims); i++)
 		gguf_meta_u32(m, key(k, sizeof(k), a, dims[i].name), (uint32_t)dims[i].value);
 	gguf_meta_f32(m, key(k, sizeof(k), a, "attention.layer_norm_rms_epsilon"), a->rms_eps);

@@ -123,6 +123,11 @@ bool token_adds_bos(const struct token *t)
 	return t->adds_bos;
 }
 
+bool token_adds_space(const struct token *t)
+{
+	return t->chars ? t->prefix != PREFIX_NEVER : t->prefix_space;
+}
+
 int64_t token_bos(const struct token *t)
 {
 	return t->bos;

@@ -53,6 +53,8 @@ const char *token_chat_template(const struct token *t);
 const char *token_hash(const struct token *t);
 /* By the source's word, does a text begin with bos? The encoder adds none. */
 bool token_adds_bos(const struct token *t);
+/* Is a space put before a text? */
+bool token_adds_space(const struct token *t);
 /* The metadata tokenizer.ggml.* of a GGUF file for a model of vocab rows. eos: what ends an answer
  * (-1: none); chat: chat template text, NULL: none. An error where GGUF has no words for it. */
 int token_write_gguf(const struct token *t, uint32_t vocab, int64_t eos, const char *chat,

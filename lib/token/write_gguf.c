@@ -124,8 +124,11 @@ static void write_special(const struct token *t, int64_t eos, struct gguf_meta *
 		if (ids[i].id >= 0)
 			gguf_meta_u32(m, ids[i].key, (uint32_t)ids[i].id);
 	gguf_meta_bool(m, "tokenizer.ggml.add_bos_token", t->adds_bos && t->bos >= 0);
+	/* llama.cpp's space comes after special tokens, too: where only a text begins with one, it would
+	 * stand in every turn of a chat. */
 	if (t->chars)
-		gguf_meta_bool(m, "tokenizer.ggml.add_space_prefix", t->prefix != PREFIX_NEVER);
+		gguf_meta_bool(m, "tokenizer.ggml.add_space_prefix",
+			       t->prefix == PREFIX_PIECE || t->prefix == PREFIX_ALWAYS);
 }
 
 int token_write_gguf(const struct token *t, uint32_t vocab, int64_t eos, const char *chat,

@@ -63,6 +63,16 @@ has "$T/g.F16/Modelfile" 'PARAMETER stop "<|im_end|>"' "with the stop word"
 has "$T/g.F16/Modelfile" 'PARAMETER temperature 0.7' "and the base's way of drawing"
 has "$T/g.F16/Modelfile" 'PARAMETER repeat_penalty 1.05' "all of it"
 has "$T/g.F16/Modelfile" 'SYSTEM """You are Qwen' "and the system prompt"
+grep -aq 'general.sampling.temp' "$T/g.F16/model.gguf" && grep -aq 'general.sampling.penalty_repeat' "$T/g.F16/model.gguf"
+ok $? "and so does the GGUF file"
+exits 0 "a template without a place for tools" ft-merge -m "$BASE" -o "$T/smol" --template smollm
+has "$T/smol/Modelfile" 'eq .Role "tool"' "keeps what a tool says"
+mkdir "$T/window" "$T/ramp"
+cp "$GOLDEN/hf_tiny/llama/"* "$T/window"
+cp "$GOLDEN/hf_tiny/llama/"* "$T/ramp"
+sed 's/"model_type": "llama"/"model_type": "mistral", "sliding_window": 12/' "$GOLDEN/hf_tiny/llama/config.json" >"$T/window/config.json"
+exits 0 "a sliding window" ft-merge -m "$T/window" -o "$T/windowed" -f gguf
+has "$T/windowed/Modelfile" 'PARAMETER num_ctx 12' "ends Ollama's context"
 has "$T/one/generation_config.json" '"temperature": 0.7' "generation_config.json keeps it"
 has "$T/one/README.md" 'base_model: "' "the card names the base"
 has "$T/one/README.md" "$(sed -n 's/.*"base_sha256": "\(.*\)",/\1/p' "$T/one/anekdot.json")" "by its hash"
@@ -79,6 +89,10 @@ refuses "a type that is none" "F32, F16, BF16, Q8_0, Q4_0, Q4_K" -m "$BASE" -o "
 refuses "blocks in safetensors" "there are F32, F16, BF16" -m "$BASE" -o "$T/n" -t Q8_0
 refuses "a size without a unit" "500MB" -m "$BASE" -o "$T/n" --max-shard-size 5
 refuses "no adapter as GGUF" "name one with -a" -m "$BASE" -o "$T/n" -f lora-gguf
+sed 's/"model_type": "llama"/"model_type": "llama", "rope_scaling": {"type": "yarn", "factor": 4.0, "beta_fast": 16}/' \
+	"$GOLDEN/hf_tiny/llama/config.json" | grep -v '"rope_scaling": null' >"$T/ramp/config.json"
+exits 0 "a ramp of its own as a folder" ft-merge -m "$T/ramp" -o "$T/ramped"
+refuses "a ramp that llama.cpp has no words for" "beta_fast 32" -m "$T/ramp" -o "$T/n" -f gguf
 refuses "the folder of the model" "holds the model itself" -m "$T/g.F16/model.gguf" -o "$T/g.F16" -f gguf
 [ ! -e "$T/n" ]
 ok $? "nothing was left"

@@ -79,7 +79,8 @@ def with_tokenizer(family, name):
     rope = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
             "original_max_position_embeddings": 64}
     sizes = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
-                 num_key_value_heads=2, vocab_size=side.vocabulary_size(plain) + 5, max_position_embeddings=512,
+                 num_key_value_heads=2, vocab_size=side.vocabulary_size(plain) + 5, bos_token_id=None,
+                 eos_token_id=None, max_position_embeddings=512,
                  tie_word_embeddings=False)
     if family == "llama":
         sizes.update(rope_scaling=rope, rope_theta=500000.0)

@@ -151,6 +151,33 @@ static void test_tokenizers(void)
 	through_gguf("qwen3", "qwen3_public.jsonl", true);
 }
 
+static void adds_space(const char *name, bool want)
+{
+	struct token *t = open_fixture(name), *back = NULL;
+	struct gguf_meta meta = { 0 };
+	struct gguf_writer w;
+	const char *path = scratch_path("s.gguf");
+
+	if (t && token_write_gguf(t, token_count(t), -1, NULL, &meta, &err) == 0 &&
+	    gguf_writer_open(&w, path, &meta, NULL, 0, &err) == 0 &&
+	    gguf_writer_close(&w, &err) == 0)
+		back = token_open(path, &err);
+	check(back && token_adds_space(t) && token_adds_space(back) == want,
+	      "%s: a space in front is %s", name, want ? "kept" : "left to the text");
+	gguf_meta_free(&meta);
+	token_close(t);
+	token_close(back);
+	unlink(path);
+}
+
+/* llama.cpp would put the space after every special token. */
+static void test_spaces(void)
+{
+	adds_space("tiny_llama2.tokenizer.json", true);
+	adds_space("tiny_metaspace.tokenizer.json", true);
+	adds_space("tiny_mistral.tokenizer.json", false);
+}
+
 /* What GGUF cannot say is refused: a space in front of every text; fewer rows than ids. */
 static void test_no_words(void)
 {
@@ -214,6 +241,7 @@ int main(void)
 	test_round_trip();
 	test_refused();
 	test_tokenizers();
+	test_spaces();
 	test_no_words();
 	test_types();
 	rmdir(scratch);
