@@ -253,6 +253,7 @@ static void exits_half_way(const char *file, const char *folder)
 	outdir_open(&od, folder, &err);
 	inner = path_join(od.tmp, "inner");
 	file_write(inner, "1", 1, &err);
+	mem_free(inner);
 	out_open(&o, file, &err);
 	out_write(&o, "1", 1, &err);
 	exit(0);
