@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Makes tests/golden/patterns.json: keys of PEFT's alpha_pattern, and which names each of them means,
-by the rule of peft.utils.other.get_pattern_key with Python's re; "error": re refuses the key.
+by the rule of peft.utils.other.get_pattern_key with Python's re; "error": re refuses the key. "odd" are
+keys of what other programs' expressions may take otherwise, to be refused or to mean the same.
 
     python tests/parity/make_patterns.py > tests/golden/patterns.json
 """
@@ -9,6 +10,7 @@ import json
 import random
 import re
 import sys
+import warnings
 
 NAMES = [f"model.layers.{i}.{m}" for i in (0, 1, 7, 10, 21) for m in
          ("self_attn.q_proj", "self_attn.k_proj", "self_attn.o_proj", "mlp.up_proj", "mlp.down_proj")]
@@ -26,6 +28,16 @@ KEYS = ["q_proj", "self_attn.q_proj", "layers.1.mlp.up_proj", "proj", "^q_proj",
 PIECES = ["q", "k", "_proj", "proj", ".", r"\.", "layers", r"\d", "[0-9]", "[^.]", "(q|k)", "(?:up|down)", ".*", "mlp", "1",
           "self_attn", "|", "x", "(", ")", "*", "+", "?", "{1,2}", "{2}", "$", "^", r"\w", "[a-z_]", ".*?", "+?"]
 
+# What Python and others may read differently.
+ODD = ["\\" + c for c in "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"] + [
+    r"\x71", r"\u0071", r"\x{71}", r"\o{161}", r"\N{DIGIT ONE}", r"\Qq_proj\E", r"\Q.\E", r"\p{L}", r"\pL", r"\g1", r"\g{-1}",
+    r"\k<n>", r"\cA", "[[:alpha:]]", "[[:alpha:]_]+", "[a[:digit:]]", "[:alpha:]", "[[.q.]]", "[[=q=]]", "[[:<:]]", "[.]",
+    "[[]", "[[a-z]", "[a&&q]", "[q--q]", "[{]", "[(?]", "[\\Z]", "[\\A]", "[\\b]", "[\\B]", "(*ACCEPT)", "(*FAIL)", "(*:n)", "(*UTF)",
+    "(?R)", "(?0)", "(?1)", "(?2)", "(?-1)", "(?+1)", "(?&n)", "(?P>n)", "(?P=n)", "(?P<n>q)", "(?<n>q)", "(?'n'q)", "(?|q|k)",
+    "(?>q|k)", "(?#x)", "(?i)", "(?i:Q)", "(?x: q )", "(?s:.)", "(?^:q)", "(?J)", "(?U)", "(?U:.*)", "(?C)", "(?C1)", "(?(1)q|k)",
+    "(?(R)q|k)", "(?(?=q)q|k)", "(?=q)", "(?!k)", "(?<=\\.)", "(?<!x)", "(?<=a|bc)", "(?:)", "(?:q)++", "q{,2}", "q{ 1 }", "q{1, 2}",
+    "q{0,1 }", "q{1", "q{1}{1}", "{", "}", "{1}", "\\{", "\\(?", "\\(*", "\\[:", "é", "\\é", "[é]", "ſ", "#", "~", "(*", "(?", "\\"]
+
 
 def row(key):
     try:
@@ -35,6 +47,7 @@ def row(key):
 
 
 def main():
+    warnings.simplefilter("ignore")
     r = random.Random(4)
     keys = list(KEYS)
     while len(keys) < 500:
@@ -45,8 +58,14 @@ def main():
         if "means" not in row(key) and r.random() < 0.8:
             continue
         keys.append(key)
+    odd = list(ODD)
+    while len(odd) < 500:
+        key = "".join(r.choice(ODD) if r.random() < 0.5 else r.choice(PIECES) for _ in range(r.randint(2, 4)))
+        if key not in odd:
+            odd.append(key)
     print(json.dumps({"made_with": "re of Python " + sys.version.split()[0], "names": NAMES})[:-1] + ', "keys": [')
-    print(",\n".join(json.dumps(row(k)) for k in keys) + "\n]}")
+    print(",\n".join(json.dumps(row(k)) for k in keys) + '\n], "odd": [')
+    print(",\n".join(json.dumps(row(k)) for k in odd) + "\n]}")
 
 
 if __name__ == "__main__":
