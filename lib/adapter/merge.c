@@ -175,7 +175,7 @@ static int open_parts(struct merge *m, const struct merge_job *job, struct err *
 		return err_set(err, "the name of the adapter is empty");
 	if (job->format == MERGE_LORA_GGUF && !m->adapters.n)
 		return err_set(err, "there is no adapter to write; name one with -a");
-	if (hash_path(&m->base_hash, job->model, err) < 0 ||
+	if (source_hash(&m->base_hash, job->model, err) < 0 ||
 	    (!job->force && check_base(m, err) < 0))
 		return -1;
 	m->type = choose_type(job, &m->src.arch);

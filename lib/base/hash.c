@@ -50,7 +50,13 @@ struct hash_hex hash_bytes(const void *p, size_t n)
 	return hash_end(h);
 }
 
-static int hash_dir(struct hash_hex *hex, const char *path, struct err *err)
+static bool not_hidden(const char *name)
+{
+	return name[0] != '.';
+}
+
+int hash_dir(struct hash_hex *hex, const char *path, bool (*counts)(const char *name),
+	     struct err *err)
 {
 	struct hash *h = hash_new();
 	struct dirent **names = NULL;
@@ -62,7 +68,7 @@ static int hash_dir(struct hash_hex *hex, const char *path, struct err *err)
 		char *p = path_join(path, names[i]->d_name);
 		struct hash_hex one;
 
-		if (rc == 0 && names[i]->d_name[0] != '.' && !file_is_dir(p)) {
+		if (rc == 0 && counts(names[i]->d_name) && !file_is_dir(p)) {
 			rc = hash_path(&one, p, err);
 			if (rc == 0) {
 				hash_add(h, names[i]->d_name, strlen(names[i]->d_name) + 1);
@@ -82,7 +88,7 @@ int hash_path(struct hash_hex *hex, const char *path, struct err *err)
 	struct file f;
 
 	if (file_is_dir(path))
-		return hash_dir(hex, path, err);
+		return hash_dir(hex, path, not_hidden, err);
 	if (file_open(&f, path, err) < 0)
 		return -1;
 	*hex = hash_bytes(f.p, f.n);

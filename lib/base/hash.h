@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct hash_hex {
@@ -14,6 +15,9 @@ struct hash_hex {
 struct hash_hex hash_bytes(const void *p, size_t n);
 /* A file's content; of a folder: of all its regular files' names and contents, sorted by name. */
 int hash_path(struct hash_hex *h, const char *path, struct err *err);
+/* Of a folder, those of its files whose names count. */
+int hash_dir(struct hash_hex *h, const char *path, bool (*counts)(const char *name),
+	     struct err *err);
 
 /* Piece by piece. */
 struct hash;

@@ -128,6 +128,18 @@ int source_open(struct source *s, const char *path, struct err *err)
 	return rc;
 }
 
+static bool decides(const char *name)
+{
+	const char *end = strrchr(name, '.');
+
+	return !strcmp(name, "config.json") || (end && !strcmp(end, ".safetensors"));
+}
+
+int source_hash(struct hash_hex *h, const char *path, struct err *err)
+{
+	return file_is_dir(path) ? hash_dir(h, path, decides, err) : hash_path(h, path, err);
+}
+
 void source_release(struct source *s)
 {
 	gguf_close(&s->gguf);

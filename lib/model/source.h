@@ -6,6 +6,7 @@
 #ifndef MODEL_SOURCE_H
 #define MODEL_SOURCE_H
 
+#include "base/hash.h"
 #include "format/gguf.h"
 #include "format/safetensors.h"
 #include "model/arch.h"
@@ -29,6 +30,9 @@ struct source_tensor {
 
 int source_open(struct source *s, const char *path, struct err *err);
 void source_close(struct source *s); /* fine on {0} */
+/* What a model is known by: the hash of a GGUF file, or of a folder's config.json and weights, so that
+ * a page or a lock beside them makes no other model. */
+int source_hash(struct hash_hex *h, const char *path, struct err *err);
 /* Lets go of the files, when what they hold has been read; path and arch stay. */
 void source_release(struct source *s);
 /* Asks for what is expected: name is the Hugging Face one ("model.layers.0.mlp.up_proj.weight");

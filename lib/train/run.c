@@ -126,7 +126,7 @@ static int describe(struct run *r, struct err *err)
 		r->adapters = mem_printf("%s,%s",
 					 r->c.adapter_name_or_path ? r->c.adapter_name_or_path : "",
 					 r->c.ref_model_adapters ? r->c.ref_model_adapters : "");
-	if (hash_path(&r->base_hash, r->c.model_name_or_path, err) < 0 ||
+	if (source_hash(&r->base_hash, r->c.model_name_or_path, err) < 0 ||
 	    adapter_names_hash(&r->adapters_hash, r->adapters, err) < 0)
 		return -1;
 	if (r->kind->objective == &objective_dpo)

@@ -77,6 +77,14 @@ has "$T/one/generation_config.json" '"temperature": 0.7' "generation_config.json
 has "$T/one/README.md" 'base_model: "' "the card names the base"
 has "$T/one/README.md" "$(sed -n 's/.*"base_sha256": "\(.*\)",/\1/p' "$T/one/anekdot.json")" "by its hash"
 
+# A page beside the base makes no other model of it; other weights do.
+echo "a page" >"$T/base/README.md"
+exits 0 "a base with a page more" ft-merge -m "$BASE" -o "$T/page"
+is "$(grep base_sha256 "$T/page/anekdot.json")" "$(grep base_sha256 "$T/one/anekdot.json")" "is the same base"
+exits 0 "a base with other weights" ft-merge -m "$T/one" -o "$T/other"
+[ "$(grep base_sha256 "$T/other/anekdot.json")" != "$(grep base_sha256 "$T/one/anekdot.json")" ]
+ok $? "is another"
+
 refuses()
 {
 	name=$1 text=$2
