@@ -71,7 +71,7 @@ static const struct cmd cmd = {
 		"Exit code: 0, or 2 when a record or a setting is wrong; then nothing is "
 		"written.\n",
 	.opts = opts,
-	.semantics = 1,
+	.semantics = 2,
 };
 
 /* ---- data sets ---- */

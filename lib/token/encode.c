@@ -16,33 +16,38 @@ struct encoder {
 	bool special;
 	const char *text, *begin; /* of the text; of the first piece, normalised; NULL in others */
 	struct bpe bpe;
-	struct buf nfc, prefixed;
+	struct buf nfc, spaced, prefixed;
 };
 
 /* What becomes of the text between added tokens. */
 typedef void piece_fn(struct encoder *e, const char *s, size_t n);
 
-/* The character that ends at s + at. */
-static uint8_t class_before(const struct token *t, const char *s, size_t at, size_t *start)
+/* The start of the character that ends at s + at. */
+static size_t before(const char *s, size_t at)
 {
-	const char *p;
-
 	do
 		at--;
 	while ((s[at] & 0xC0) == 0x80);
-	*start = at;
-	p = s + at;
-	return t->classes[utf8_next(&p)];
+	return at;
+}
+
+static uint8_t class_at(const struct token *t, const char *s)
+{
+	return t->classes[utf8_next(&s)];
 }
 
 static bool is_single_word(const struct token *t, const char *s, size_t n, size_t from, size_t to)
 {
-	const char *p = s + to;
-	size_t unused;
-
-	if (from > 0 && class_before(t, s, from, &unused) & UNI_WORD)
+	if (from > 0 && class_at(t, s + before(s, from)) & UNI_WORD)
 		return false;
-	return to == n || !(t->classes[utf8_next(&p)] & UNI_WORD);
+	return to == n || !(class_at(t, s + to) & UNI_WORD);
+}
+
+/* Is the character at s white space? In a text where a space stands for U+2581 it is none, as U+2581
+ * is none. */
+static bool is_white(const struct token *t, const struct added *a, const char *s)
+{
+	return class_at(t, s) & UNI_S && !(a->normalized && t->replaces_spaces && *s == ' ');
 }
 
 /* Grow the match [*from, *to) over white space as the token's flags say. done: the end of the match
@@ -50,21 +55,15 @@ static bool is_single_word(const struct token *t, const char *s, size_t n, size_
 static void strip(const struct token *t, const struct added *a, const char *s, size_t n,
 		  size_t done, size_t *from, size_t *to)
 {
-	size_t start;
+	const char *p = s + *to;
 
-	if (a->lstrip) {
-		while (*from > done && class_before(t, s, *from, &start) & UNI_S)
-			*from = start;
-		if (*from < done)
-			*from = done;
-	}
-	while (a->rstrip && *to < n) {
-		const char *p = s + *to;
-
-		if (!(t->classes[utf8_next(&p)] & UNI_S))
-			break;
-		*to = (size_t)(p - s);
-	}
+	while (a->lstrip && *from > done && is_white(t, a, s + before(s, *from)))
+		*from = before(s, *from);
+	if (a->lstrip && *from < done)
+		*from = done;
+	while (a->rstrip && p < s + n && is_white(t, a, p))
+		utf8_next(&p);
+	*to = (size_t)(p - s);
 }
 
 /* Emit the added tokens of s[0..n), and hand what lies between them to rest. Matches are those of
@@ -142,12 +141,27 @@ static void pre_tokenize(struct encoder *e, size_t step, const char *s, size_t n
 	}
 }
 
+/* U+2581 in a text is a space to SentencePiece. */
+static void metaspace(struct buf *room, bool prefix, const char **s, size_t *n)
+{
+	if (!prefix && !memmem(*s, *n, METASPACE, strlen(METASPACE)))
+		return;
+	buf_reset(room);
+	if (prefix)
+		buf_char(room, ' ');
+	token_spaces(*s, *n, room);
+	*s = room->p;
+	*n = room->n;
+}
+
 /* SentencePiece: a piece is one word, or begins a word with each space. */
 static void words(struct encoder *e, const char *s, size_t n)
 {
 	const struct token *t = e->t;
+	bool begins = s == e->begin;
 
-	if (*s != ' ' && (t->prefix == PREFIX_PIECE || (t->prefix == PREFIX_TEXT && s == e->begin)))
+	metaspace(&e->spaced, false, &s, &n);
+	if (*s != ' ' && (t->prefix == PREFIX_PIECE || (t->prefix == PREFIX_TEXT && begins)))
 		put_space(e, &s, &n);
 	while (t->split_spaces && n) {
 		const char *next = memchr(s + 1, ' ', n - 1);
@@ -169,26 +183,20 @@ static void ordinary(struct encoder *e, const char *s, size_t n)
 		pre_tokenize(e, 0, s, n);
 }
 
-/* U+2581 in a text is a space to SentencePiece; one in front where the normaliser says so. */
-static void metaspace(struct encoder *e, const char **s, size_t *n)
+/* The normaliser of SentencePiece's BPE; where there is none, U+2581 is no space until `words`. */
+static void normal_spaces(struct encoder *e, const char **s, size_t *n)
 {
-	e->begin = *s == e->text ? *s : NULL;
-	if (e->t->prefix != PREFIX_ALWAYS && !memmem(*s, *n, METASPACE, strlen(METASPACE)))
-		return;
-	buf_reset(&e->nfc);
-	if (e->t->prefix == PREFIX_ALWAYS)
-		buf_char(&e->nfc, ' ');
-	token_spaces(*s, *n, &e->nfc);
-	*s = e->nfc.p;
-	*n = e->nfc.n;
-	if (e->begin)
-		e->begin = *s;
+	bool begins = *s == e->text;
+
+	if (e->t->replaces_spaces)
+		metaspace(&e->nfc, e->t->prefix == PREFIX_ALWAYS, s, n);
+	e->begin = begins ? *s : NULL;
 }
 
 static void normal(struct encoder *e, const char *s, size_t n)
 {
 	if (e->t->chars)
-		metaspace(e, &s, &n);
+		normal_spaces(e, &s, &n);
 	else if (e->t->nfc && !normalize_nfc(e->t->classes, s, n, &e->nfc)) {
 		s = e->nfc.p;
 		n = e->nfc.n;
@@ -219,6 +227,7 @@ int token_encode(const struct token *t, const char *text, size_t n, int flags, s
 		normal(&e, text, n);
 	bpe_free(&e.bpe);
 	buf_free(&e.nfc);
+	buf_free(&e.spaced);
 	buf_free(&e.prefixed);
 	return 0;
 }

@@ -91,7 +91,7 @@ static void make_tries(struct token *t)
 				continue;
 			if (!a->normalized)
 				trie_add(&t->raw, a->text, a->len, (int32_t)i);
-			else if (t->chars)
+			else if (t->replaces_spaces)
 				add_spaced(t, a, (int32_t)i, &nfc);
 			else if (!t->nfc || normalize_nfc(t->classes, a->text, a->len, &nfc))
 				trie_add(&t->normalized, a->text, a->len, (int32_t)i);
@@ -143,7 +143,9 @@ static void make_hash(struct token *t)
 	hash_u32(h, t->unk);
 	if (t->chars)
 		hash_u32(h, 1 | (uint32_t)t->byte_fallback << 1 | (uint32_t)t->split_spaces << 2 |
-				    (uint32_t)t->prefix << 3);
+				    (uint32_t)t->prefix << 3 |
+				    (uint32_t)(t->replaces_spaces && t->prefix != PREFIX_ALWAYS)
+					    << 5);
 	hex = hash_end(h);
 	memcpy(t->hash.s, hex.s, sizeof(t->hash.s));
 }

@@ -167,6 +167,7 @@ static void spaces(struct token *t, const struct gguf *g)
 	gguf_get_bool(g, "tokenizer.ggml.add_space_prefix", &prefix);
 	t->chars = t->byte_fallback = t->fuse_unk = t->adds_bos = true;
 	t->prefix = prefix ? PREFIX_ALWAYS : PREFIX_NEVER;
+	t->replaces_spaces = prefix;
 	t->drop_space = prefix;
 }
 

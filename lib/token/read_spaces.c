@@ -25,8 +25,10 @@ static int read_spaces_normalizer(struct token *t, const json_t *o, struct err *
 
 		if (!strcmp(token_json_type(x), "Prepend") && is_text(x, "prepend", METASPACE))
 			t->prefix = PREFIX_ALWAYS;
-		else if (strcmp(token_json_type(x), "Replace") ||
-			 !is_text(pattern, "String", " ") || !is_text(x, "content", METASPACE))
+		else if (!strcmp(token_json_type(x), "Replace") &&
+			 is_text(pattern, "String", " ") && is_text(x, "content", METASPACE))
+			t->replaces_spaces = true;
+		else
 			return err_set(err,
 				       "normalizer \"%s\" is not supported; beside byte_fallback "
 				       "Prepend and Replace of a space are",
@@ -79,16 +81,24 @@ static int read_spaces_decoder(struct token *t, const json_t *o, struct err *err
 	return 0;
 }
 
-/* SentencePiece's BPE: no pre-tokenizer, or Metaspace. */
+/* SentencePiece's BPE: no pre-tokenizer, or Metaspace. One of the two has to see to the spaces, and one
+ * only puts one in front. */
 int token_json_read_spaces(struct token *t, const json_t *root, struct err *err)
 {
 	const json_t *pre = json_object_get(root, "pre_tokenizer");
 
 	t->chars = true;
-	if (read_spaces_normalizer(t, json_object_get(root, "normalizer"), err) < 0 ||
-	    (json_is_object(pre) && read_metaspace(t, pre, err) < 0))
+	if (read_spaces_normalizer(t, json_object_get(root, "normalizer"), err) < 0)
 		return -1;
-	return read_spaces_decoder(t, json_object_get(root, "decoder"), err);
+	if (json_is_object(pre) && t->prefix == PREFIX_ALWAYS)
+		return err_set(err, "pre_tokenizer beside normalizer \"Prepend\" is not supported");
+	if ((json_is_object(pre) && read_metaspace(t, pre, err) < 0) ||
+	    read_spaces_decoder(t, json_object_get(root, "decoder"), err) < 0)
+		return -1;
+	if (!json_is_object(pre) && !t->replaces_spaces)
+		return err_set(err, "neither normalizer \"Replace\" nor pre_tokenizer "
+				    "\"Metaspace\" makes U+2581 of a space");
+	return 0;
 }
 
 bool token_json_has_spaces(const json_t *root)

@@ -121,6 +121,7 @@ struct token {
 	uint32_t unk; /* TOKEN_NONE: bytes without a token vanish */
 	/* SentencePiece: symbols are characters, entries have spaces for U+2581 */
 	bool chars, byte_fallback, split_spaces, drop_space;
+	bool replaces_spaces; /* before normalized added tokens are looked for */
 	enum prefix_kind prefix;
 	struct split_step steps[SPLIT_MAX_STEPS];
 	size_t n_steps;

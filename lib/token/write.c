@@ -87,7 +87,7 @@ static void write_byte_steps(const struct token *t, struct jsonw *w)
 	write_pre_tokenizer(t, w);
 }
 
-/* SentencePiece: a normaliser that prepends always, else Metaspace. */
+/* SentencePiece: a normaliser, or Metaspace; both where a normaliser does not see to the space in front. */
 static void write_spaces(const struct token *t, struct jsonw *w)
 {
 	static const char *const schemes[] = {
@@ -96,13 +96,20 @@ static void write_spaces(const struct token *t, struct jsonw *w)
 	bool prepend = t->prefix == PREFIX_ALWAYS;
 
 	jsonw_key(w, "normalizer");
-	if (prepend)
-		jsonw_raw(w, "{\"type\": \"Sequence\", \"normalizers\": ["
-			     "{\"type\": \"Prepend\", \"prepend\": \"" METASPACE "\"}, "
-			     "{\"type\": \"Replace\", \"pattern\": {\"String\": \" \"}, "
-			     "\"content\": \"" METASPACE "\"}]}");
-	else
+	if (!t->replaces_spaces) {
 		jsonw_null(w);
+	} else {
+		jsonw_open(w, '{');
+		jsonw_kstr(w, "type", "Sequence");
+		jsonw_key(w, "normalizers");
+		jsonw_open(w, '[');
+		if (prepend)
+			jsonw_raw(w, "{\"type\": \"Prepend\", \"prepend\": \"" METASPACE "\"}");
+		jsonw_raw(w, "{\"type\": \"Replace\", \"pattern\": {\"String\": \" \"}, "
+			     "\"content\": \"" METASPACE "\"}");
+		jsonw_close(w, ']');
+		jsonw_close(w, '}');
+	}
 	jsonw_key(w, "pre_tokenizer");
 	if (prepend) {
 		jsonw_null(w);

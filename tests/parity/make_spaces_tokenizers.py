@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes tests/golden/token/tiny_{llama2,mistral,metaspace}.*: small tokenizers of SentencePiece's kind
 (characters, U+2581 for spaces, bytes where a character has no token), trained on data/soviet, and
-texts with the ids and the decoded texts that Hugging Face tokenizers gives.
+texts with the ids and the decoded texts that Hugging Face tokenizers gives; tiny_{llama2,mistral}_flags.*,
+the same with merges written the other way and added tokens of all flags.
 
     python tests/parity/make_spaces_tokenizers.py FOLDER     then zstd -19 --rm the files
 """
+import copy
 import glob
+import itertools
 import json
 import random
 import sys
@@ -57,6 +60,25 @@ KINDS = {
 }
 
 
+def added(i, content, special=True, **flags):
+    return {"id": i, "content": content, "single_word": False, "lstrip": False, "rstrip": False,
+            "normalized": False, "special": special, **flags}
+
+
+def with_flags(doc):
+    """The same, merges written the other way, and added tokens of all flags, plain and with odd text."""
+    doc = copy.deepcopy(doc)
+    merges = doc["model"]["merges"]
+    doc["model"]["merges"] = [m.split(" ") if isinstance(m, str) else " ".join(m) for m in merges]
+    n = max(max(doc["model"]["vocab"].values()), *(a["id"] for a in doc["added_tokens"])) + 1
+    kinds = itertools.product((False, True), repeat=5)
+    names = ["<t>", "word", "слово", " sp", "é", "e\u0301x", "图片", "<t><u>"]
+    for i, (single, left, right, normal, special) in enumerate(kinds):
+        doc["added_tokens"].append(added(n + i, f"{names[i % 8]}{i}", special, single_word=single, lstrip=left,
+                                         rstrip=right, normalized=normal))
+    return doc
+
+
 def make(model, kind, parts):
     names = ["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in range(256)]
     names += [k for k, _ in sorted(model["vocab"].items(), key=lambda kv: kv[1])]
@@ -88,17 +110,32 @@ def cases():
         yield rng.choice(["", "", "", "<s>", " ", "[INST]", "\U0001F3ED"]) + s + rng.choice(["", "", "</s>", " ", "\n"])
 
 
+def flag_cases(doc):
+    """Added tokens beside white space of all kinds, and beside what is none."""
+    rng = random.Random(8)
+    names = [a["content"] for a in doc["added_tokens"]]
+    gaps = ["", "", " ", "  ", SPACE, " " + SPACE, SPACE + " ", "\n", " \n", "\t", "\u3000", "a", "7", "_", "\u5de5", "."]
+    for name in names:
+        yield f" {name} x"
+        yield f"x{SPACE}{name}{SPACE}y"
+    for _ in range(100):
+        yield "".join(rng.choice(gaps) + rng.choice(names) + rng.choice(gaps) for _ in range(rng.randrange(1, 4)))
+
+
 def main():
     model = train()
-    for kind, parts in KINDS.items():
-        made = make(model, kind, parts)
+    every = {kind: (make(model, kind, parts), cases()) for kind, parts in KINDS.items()}
+    for kind in ("llama2", "mistral"):
+        made = with_flags(every[kind][0])
+        every[kind + "_flags"] = made, flag_cases(made)
+    for kind, (made, some) in every.items():
         path = f"{sys.argv[1]}/tiny_{kind}"
         with open(path + ".tokenizer.json", "w", encoding="utf-8") as f:
             json.dump(made, f, ensure_ascii=False)
         t = Tokenizer.from_file(path + ".tokenizer.json")
         n = 0
         with open(path + ".public.jsonl", "w", encoding="utf-8") as f:
-            for text in cases():
+            for text in some:
                 ids = t.encode(text, add_special_tokens=False).ids
                 f.write(json.dumps({"text": text, "ids": ids, "dec": t.decode(ids, skip_special_tokens=False),
                                     "dec_skip": t.decode(ids, skip_special_tokens=True)}, ensure_ascii=False) + "\n")

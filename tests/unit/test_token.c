@@ -113,7 +113,7 @@ static struct token *rewritten(const struct token *t, const char *name)
 	return again;
 }
 
-/* Six small tokenizers, each as it stands and written again. edge: cases of contractions, strip flags,
+/* Small tokenizers, each as it stands and written again. edge: cases of contractions, strip flags,
  * normalisation and white space that were made by chance. */
 static void test_tiny(const char *name, size_t n, size_t n_edge)
 {
@@ -276,6 +276,8 @@ int main(void)
 	test_tiny("llama2", 332, 0);
 	test_tiny("mistral", 332, 0);
 	test_tiny("metaspace", 332, 0);
+	test_tiny("llama2_flags", 172, 0);
+	test_tiny("mistral_flags", 172, 0);
 	test_qwen();
 	test_smollm2();
 	rmdir(scratch);
