@@ -12,6 +12,9 @@
 #include "model/lora.h"
 #include "model/model.h"
 
+/* What PEFT puts before a layer's number. */
+#define ADAPTER_PREFIX "base_model.model.model.layers."
+
 struct adapter {
 	char *path;
 	const struct arch *arch;
