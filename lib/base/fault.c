@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/fault.h"
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +12,15 @@ bool fault_wanted;
 static const char *const names[FAULT_KINDS] = { "memory", "io", "eintr", "short" };
 static atomic_long calls[FAULT_KINDS];
 static long fails_at[FAULT_KINDS]; /* 0: never */
+static long kills_at; /* of FAULT_IO */
 
 bool fault_counted(enum fault kind)
 {
-	return atomic_fetch_add(&calls[kind], 1) + 1 == fails_at[kind];
+	long n = atomic_fetch_add(&calls[kind], 1) + 1;
+
+	if (kind == FAULT_IO && n == kills_at)
+		raise(SIGKILL);
+	return n == fails_at[kind];
 }
 
 static void tell(void)
@@ -33,6 +39,8 @@ __attribute__((constructor)) static void read_wish(void)
 	fault_wanted = true;
 	if (!strcmp(wish, "count"))
 		atexit(tell);
+	if (!strncmp(wish, "kill:", 5))
+		kills_at = strtol(wish + 5, NULL, 10);
 	for (int i = 0; i < FAULT_KINDS && colon; i++)
 		if (!strncmp(wish, names[i], (size_t)(colon - wish)) && !names[i][colon - wish])
 			fails_at[i] = strtol(colon + 1, NULL, 10);

@@ -2,7 +2,8 @@
 /*
  * For tests: one allocation or one call to the system fails, so that every way out of every tool can
  * be walked. ANEKDOT_FAULT in the environment says which: "memory:N" the Nth allocation of
- * base/mem.h, "io:N" the Nth call of base/sys.h (EIO), "eintr:N" and "short:N" the Nth read or
+ * base/mem.h, "io:N" the Nth call of base/sys.h (EIO), "kill:N" likewise, and it is the process's last
+ * (SIGKILL), "eintr:N" and "short:N" the Nth read or
  * write, interrupted or of one byte only; "count" fails nothing, and writes how many there were.
  */
 #ifndef BASE_FAULT_H
