@@ -7,7 +7,8 @@ PEFT's prefix. Also three adapters in order (ours: "A,B,C"), adapters on tests/g
 ft-merge of the first kind against PEFT's merge_and_unload.
 What PEFT writes and we do not implement (bias, DoRA, trained embeddings) must be refused, not misread.
 Run:  python tests/parity/peft_adapter_in_ours.py [BASE_HF] [--save]
-      (BASE_HF: an fp32 or bf16 folder; default tests/golden/hf_tiny/qwen2; --save writes
+      (BASE_HF: an fp32 or bf16 folder, with which only what a larger model could change is compared;
+      default tests/golden/hf_tiny/qwen2; --save writes
       tests/golden/parity/{logprobs,patterns}.json and adapters, what tests/unit/test_parity.c reads)
 Made with transformers 4.57.6, peft 0.18.1, torch 2.9.1.
 """
@@ -58,6 +59,7 @@ KINDS = {
     "orthogonal": dict(r=8, lora_alpha=16, target_modules=TWO, init_lora_weights="orthogonal"),
     "Gaussian A": dict(r=8, lora_alpha=16, target_modules=TWO, init_lora_weights="gaussian"),
 }
+LARGE = ["r 8 on q_proj and down_proj", "rsLoRA, all modules", "rank_pattern, alpha_pattern", "bf16 tensors"]
 REFUSED = {
     "LoRA on the head": dict(r=8, target_modules=["q_proj", "lm_head"]),
     "a pattern that PCRE2 takes otherwise": dict(r=8, target_modules=TWO, alpha_pattern={"q{,2}_proj": 64}),
@@ -204,6 +206,8 @@ def main(base, keep):
     report.numbers("the base alone", ours.logprobs(base, None, texts), bare, bound)
     places = {}
     for name, config in KINDS.items():
+        if base != TINY and name not in LARGE:
+            continue
         place = places[name] = write(base, name, config)
         want = ours.torch_logprobs(read(base, place), texts)
         moved, _, _ = ours.difference(want, bare)
@@ -213,17 +217,17 @@ def main(base, keep):
             report.line(False, f"{name}: not loaded: {e}")
             continue
         report.numbers(f"{name} (moves them by up to {moved:.3g})", got, want, bound)
-    check_several(report, base, [places[k] for k in ("r 8 on q_proj and down_proj", "rsLoRA, all modules",
-                                                     "rank_pattern, alpha_pattern")], texts, bound)
-    one = places["r 8 on q_proj and down_proj"]
+    check_several(report, base, [places[k] for k in LARGE[:3]], texts, bound)
+    one = places[LARGE[0]]
     merged = os.path.join(ours.SCRATCH, "merged")
     ours.tool("ft-merge", "-m", base, "-a", one, "-o", merged)
     want = ours.torch_logprobs(read(base, one).merge_and_unload(), texts)
     kind = str(AutoModelForCausalLM.from_pretrained(merged, dtype="auto").dtype)
     report.numbers(f"ft-merge ({kind}) against merge_and_unload (fp32)",
                    ours.torch_logprobs(load(merged), texts), want, bound if "float32" in kind else 0.1)
-    check_families(report)
-    check_refused(report, base)
+    if base == TINY:
+        check_families(report)
+        check_refused(report, base)
     if keep:
         save_all()
     shutil.rmtree(ours.SCRATCH)
