@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ft-chat: talk with a model; the page is ft-chat.1. */
 #include "base/tool.h"
-#include "chat/asked.h"
+#include "chat/request_file.h"
 #include "chat/repl.h"
 
 #include <stdio.h>
@@ -110,20 +110,20 @@ static int talk(const struct args *a, struct engine *e, const struct request_def
 static int run(const struct args *a, char **words, int n, struct err *err)
 {
 	struct request_defaults d = { &a->sampling, &a->stops, a->stream };
-	struct asked asked = { 0 };
+	struct request_file file = { 0 };
 	struct engine e = { 0 };
-	int rc = a->batch ? asked_read(&asked, a->batch, &d, err) : 0;
+	int rc = a->batch ? request_file_read(&file, a->batch, &d, err) : 0;
 
 	if (rc == 0)
 		rc = engine_prepare(&e, &a->engine, true, err);
 	if (rc == 0)
-		rc = asked_encode(&asked, &e, err);
+		rc = request_file_encode(&file, &e, err);
 	if (rc == 0)
 		rc = engine_load(&e, &a->engine, err);
 	if (rc == 0)
-		rc = a->batch ? asked_answer(&asked, &e, (int)a->streams, a->json, err)
+		rc = a->batch ? request_file_answer(&file, &e, (int)a->streams, a->json, err)
 			      : talk(a, &e, &d, words, n, err);
-	asked_close(&asked);
+	request_file_close(&file);
 	engine_close(&e);
 	return rc;
 }

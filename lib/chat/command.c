@@ -157,7 +157,7 @@ static int run_load(struct talk *t, const char *arg, struct err *err)
 		      : err_set(err, "/load needs the name of a file");
 
 	/* The adapters first: they may not be there, and then nothing is to change. */
-	if (rc == 0 && from.has_adapters && session_wear(&t->s, from.adapters.p, err) < 0)
+	if (rc == 0 && from.has_adapters && session_set_adapters(&t->s, from.adapters.p, err) < 0)
 		rc = err_wrap(err, "%s", path);
 	if (rc == 0) {
 		t->sampling = from.sampling;
@@ -174,12 +174,12 @@ static int run_load(struct talk *t, const char *arg, struct err *err)
 
 static void show_adapters(const struct engine *e)
 {
-	for (size_t i = 0; i < e->n_worn; i++) {
-		fprintf(stderr, "  %-3s ", e->worn[i].on ? "on" : "off");
-		say(e->worn[i].adapter.path);
+	for (size_t i = 0; i < e->n_loaded; i++) {
+		fprintf(stderr, "  %-3s ", e->loaded[i].on ? "on" : "off");
+		say(e->loaded[i].adapter.path);
 		fputc('\n', stderr);
 	}
-	if (!e->n_worn)
+	if (!e->n_loaded)
 		fputs("  none; /adapter PATH puts one on\n", stderr);
 }
 
@@ -203,25 +203,25 @@ static void note_training(const struct engine *e, const char *path)
 static int run_adapter(struct talk *t, const char *arg, struct err *err)
 {
 	struct engine *e = t->s.e;
-	size_t before = e->n_worn;
+	size_t before = e->n_loaded;
 	bool on = !strcmp(arg, "on"), off = !strcmp(arg, "off");
 	char *path = file_name(arg);
 	int rc = 0;
 
-	if (on && !*t->worn)
+	if (on && !*t->active)
 		rc = err_set(err, "there is no adapter; /adapter PATH puts one on");
 	else if (*arg)
-		rc = session_wear(&t->s, on ? t->worn : off ? "" : path, err);
+		rc = session_set_adapters(&t->s, on ? t->active : off ? "" : path, err);
 	mem_free(path);
 	if (rc < 0)
 		return -1;
 	if (*arg && !off) {
-		mem_free(t->worn);
-		t->worn = engine_wears(e);
+		mem_free(t->active);
+		t->active = engine_active_adapters(e);
 	}
 	show_adapters(e);
-	for (size_t i = before; i < e->n_worn; i++)
-		note_training(e, e->worn[i].adapter.path);
+	for (size_t i = before; i < e->n_loaded; i++)
+		note_training(e, e->loaded[i].adapter.path);
 	return 0;
 }
 

@@ -4,7 +4,7 @@
 #include "base/tool.h"
 #include "chat/compose.h"
 #include "chat/editline.h"
-#include "chat/recall.h"
+#include "chat/line_history.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 struct edit {
 	struct editline *editor; /* NULL: plain lines */
 	struct lines in;
-	struct recall recall;
+	struct line_history history;
 	bool marks; /* the terminal is asked to mark what is pasted */
 };
 
@@ -33,11 +33,11 @@ struct edit *edit_open(void)
 
 	e->in.fd = STDIN_FILENO;
 	e->marks = can_be_written_to();
-	if (recall_open(&e->recall, &err) < 0)
+	if (line_history_open(&e->history, &err) < 0)
 		tool_note("what is typed will not be remembered: %s", err.msg);
 	e->editor = e->marks ? editline_open() : NULL;
-	for (size_t i = 0; e->editor && i < e->recall.n; i++)
-		editline_remember(e->editor, e->recall.v[i]);
+	for (size_t i = 0; e->editor && i < e->history.n; i++)
+		editline_remember(e->editor, e->history.v[i]);
 	return e;
 }
 
@@ -47,7 +47,7 @@ void edit_close(struct edit *e)
 		return;
 	editline_close(e->editor);
 	lines_close(&e->in);
-	recall_close(&e->recall);
+	line_history_close(&e->history);
 	mem_free(e);
 }
 
@@ -71,9 +71,9 @@ enum lines_result edit_next(struct edit *e, const char *prompt, char **line, siz
 
 void edit_remember(struct edit *e, const char *text, size_t n)
 {
-	size_t before = e->recall.n;
+	size_t before = e->history.n;
 
-	recall_add(&e->recall, text, n);
-	if (e->editor && e->recall.n > before)
-		editline_remember(e->editor, e->recall.v[before]);
+	line_history_add(&e->history, text, n);
+	if (e->editor && e->history.n > before)
+		editline_remember(e->editor, e->history.v[before]);
 }

@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "base/tool.h"
-#include "chat/wardrobe.h"
+#include "chat/engine_adapters.h"
 
 #include <string.h>
 
@@ -51,10 +51,10 @@ int engine_load(struct engine *e, const struct engine_options *o, struct err *er
 		return -1;
 	if (!o->apart)
 		return open_merged(e, o, &mo, err);
-	if (wardrobe_open(e, o->adapters, err) < 0 || /* before the weights are read */
+	if (engine_adapters_open(e, o->adapters, err) < 0 || /* before the weights are read */
 	    model_open(&e->model, e->dev, &e->source, &mo, err) < 0)
 		return -1;
-	return engine_wear(e, o->adapters ? o->adapters : "", err);
+	return engine_set_adapters(e, o->adapters ? o->adapters : "", err);
 }
 
 /* A template from the model's own chat template text. */
@@ -135,7 +135,7 @@ void engine_close(struct engine *e)
 		lora_close(&e->lora);
 	model_close(&e->model);
 	adapter_list_close(&e->merged);
-	wardrobe_close(e);
+	engine_adapters_close(e);
 	source_close(&e->source);
 	if (e->tok)
 		token_close(e->tok);

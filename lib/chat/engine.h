@@ -17,7 +17,7 @@
 struct engine_options {
 	const char *model; /* folder or GGUF */
 	const char *adapters; /* comma-separated, all but the last merged; NULL: none */
-	bool apart; /* none is merged: engine_wear can change them */
+	bool apart; /* none is merged: engine_set_adapters can change them */
 	const char *tokenizer; /* NULL: the model's own */
 	const char *template; /* NULL: provenance, else a guess from the chat template's text */
 	const char *system; /* NULL: provenance, else the template's own; "": none */
@@ -28,7 +28,7 @@ struct engine_options {
 };
 
 /* An adapter beside the weights. */
-struct worn {
+struct loaded_adapter {
 	struct adapter adapter;
 	int on; /* how many times it is applied; 0: off */
 };
@@ -38,8 +38,9 @@ struct engine {
 	struct source source;
 	struct model model;
 	struct adapter_list merged;
-	struct worn *worn; /* the adapters of an engine with `apart`, in the order they came */
-	size_t n_worn;
+	struct loaded_adapter
+		*loaded; /* the adapters of an engine with `apart`, in the order they came */
+	size_t n_loaded;
 	struct lora lora;
 	bool has_lora;
 	struct token *tok;
@@ -71,9 +72,9 @@ static inline const struct lora *engine_lora(const struct engine *e, bool off)
  * files, or the last parts of those that are there; "": none). The weights stay as they are; what is
  * kept in a KV cache is worth nothing afterwards. After an error nothing has changed.
  */
-int engine_wear(struct engine *e, const char *names, struct err *err);
-/* The adapters that are on, as engine_wear takes them, from the heap. */
-char *engine_wears(const struct engine *e);
+int engine_set_adapters(struct engine *e, const char *names, struct err *err);
+/* The adapters that are on, as engine_set_adapters takes them, from the heap. */
+char *engine_active_adapters(const struct engine *e);
 
 /* One prompt and its answer. */
 struct answer {

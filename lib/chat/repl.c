@@ -86,7 +86,7 @@ static int talk_open(struct talk *t, struct engine *e, const struct request_defa
 {
 	*t = (struct talk){ .sampling = *d->sampling, .model = model };
 	talk_set_stops(t, d->stops);
-	t->worn = engine_wears(e);
+	t->active = engine_active_adapters(e);
 	return session_open(&t->s, e, &t->sampling, &t->stops, err);
 }
 
@@ -94,7 +94,7 @@ static void talk_close(struct talk *t)
 {
 	session_close(&t->s);
 	free_stops(&t->stops);
-	mem_free(t->worn);
+	mem_free(t->active);
 }
 
 int repl_once(struct engine *e, const struct request_defaults *d, const char *prompt,

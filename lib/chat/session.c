@@ -98,17 +98,18 @@ const char *session_system(const struct session *s)
 	return text ? text : "";
 }
 
-int session_wear(struct session *s, const char *names, struct err *err)
+int session_set_adapters(struct session *s, const char *names, struct err *err)
 {
-	char *before = engine_wears(s->e);
+	char *before = engine_active_adapters(s->e);
 	struct err again;
-	int rc = engine_wear(s->e, names, err);
+	int rc = engine_set_adapters(s->e, names, err);
 
 	if (rc == 0) {
 		pass_close(&s->pass);
 		rc = open_pass(s, err);
 		/* What was there a moment ago can be had again; else nothing is left to go on with. */
-		if (rc < 0 && (engine_wear(s->e, before, &again) < 0 || open_pass(s, &again) < 0))
+		if (rc < 0 &&
+		    (engine_set_adapters(s->e, before, &again) < 0 || open_pass(s, &again) < 0))
 			mem_new(SIZE_MAX, 1);
 	}
 	s->cache.n = 0; /* keys and values are the adapters' */

@@ -61,8 +61,8 @@ void session_clear(struct session *s);
 void session_set_system(struct session *s, const char *text);
 /* The system prompt that holds: the session's, the engine's or the template's; "" when none. */
 const char *session_system(const struct session *s);
-/* Other adapters (see engine_wear). */
-int session_wear(struct session *s, const char *names, struct err *err);
+/* Other adapters (see engine_set_adapters). */
+int session_set_adapters(struct session *s, const char *names, struct err *err);
 /* Another conversation; texts are copied. User's and assistant's messages must take turns. */
 void session_adopt(struct session *s, const struct message *m, size_t n);
 size_t session_turns(const struct session *s);

@@ -12,7 +12,7 @@ struct talk {
 	struct sampling sampling;
 	struct opt_list stops; /* texts are owned */
 	const char *model; /* borrowed: its path */
-	char *worn; /* the adapters that /adapter on puts on again */
+	char *active; /* the adapters that /adapter on puts on again */
 	bool leave;
 };
 

@@ -55,9 +55,9 @@ static void write_adapters(struct jsonw *w, const struct engine *e)
 {
 	jsonw_key(w, "adapters");
 	jsonw_open(w, '[');
-	for (size_t i = 0; i < e->n_worn; i++)
-		for (int k = 0; k < e->worn[i].on; k++)
-			write_path(w, e->worn[i].adapter.path);
+	for (size_t i = 0; i < e->n_loaded; i++)
+		for (int k = 0; k < e->loaded[i].on; k++)
+			write_path(w, e->loaded[i].adapter.path);
 	jsonw_close(w, ']');
 }
 

@@ -21,7 +21,7 @@ struct transcript {
 	struct sampling sampling;
 	struct opt_list stops;
 	bool has_stops, has_adapters;
-	struct buf adapters; /* comma-separated, as for engine_wear */
+	struct buf adapters; /* comma-separated, as for engine_set_adapters */
 	const char *model, *template; /* NULL: the file does not say */
 };
 

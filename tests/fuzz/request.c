@@ -4,7 +4,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "base/utf8.h"
-#include "chat/asked.h"
+#include "chat/request_file.h"
 #include "chat/harmless.h"
 #include "chat/lines.h"
 
@@ -108,12 +108,13 @@ static void one_by_one(const char *path)
 /* As a file. */
 static void together(const char *path)
 {
-	struct asked b;
+	struct request_file b;
 	struct err err = { 0 };
 
-	if (asked_read(&b, path, &defaults, &err) < 0 || asked_encode(&b, small_engine(), &err) < 0)
+	if (request_file_read(&b, path, &defaults, &err) < 0 ||
+	    request_file_encode(&b, small_engine(), &err) < 0)
 		fuzz_failed(&err);
-	asked_close(&b);
+	request_file_close(&b);
 }
 
 static void show(const uint8_t *p, size_t n)

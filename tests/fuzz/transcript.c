@@ -3,7 +3,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "base/file.h"
-#include "chat/recall.h"
+#include "chat/line_history.h"
 #include "chat/transcript.h"
 
 #include <stdlib.h>
@@ -12,18 +12,18 @@
 static void typed_before(struct part input)
 {
 	char *folder = path_join(fuzz_dir(), "anekdot");
-	struct recall r;
+	struct line_history r;
 	struct err err = { 0 };
 
 	setenv("XDG_STATE_HOME", fuzz_dir(), 1);
 	fuzz_must(dir_make(folder, &err) == 0, err.msg);
 	mem_free(folder);
 	fuzz_file("anekdot/history", input);
-	if (recall_open(&r, &err) < 0)
+	if (line_history_open(&r, &err) < 0)
 		fuzz_failed(&err);
 	for (size_t i = 0; i < r.n; i++)
 		fuzz_must(strlen(r.v[i]) > 0, "what was typed is something");
-	recall_close(&r);
+	line_history_close(&r);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

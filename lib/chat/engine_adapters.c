@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "chat/wardrobe.h"
+#include "chat/engine_adapters.h"
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -23,33 +23,33 @@ static long find(const struct engine *e, const char *name)
 {
 	long found = -1;
 
-	for (size_t i = 0; i < e->n_worn; i++)
-		if (!strcmp(e->worn[i].adapter.path, name))
+	for (size_t i = 0; i < e->n_loaded; i++)
+		if (!strcmp(e->loaded[i].adapter.path, name))
 			return (long)i;
-	for (size_t i = 0; i < e->n_worn; i++)
-		if (is_called(e->worn[i].adapter.path, name))
+	for (size_t i = 0; i < e->n_loaded; i++)
+		if (is_called(e->loaded[i].adapter.path, name))
 			found = found == -1 ? (long)i : -2;
 	return found;
 }
 
 static int add(struct engine *e, const char *path, struct err *err)
 {
-	e->worn = mem_grow(e->worn, e->n_worn + 1, sizeof(*e->worn));
-	e->worn[e->n_worn] = (struct worn){ .on = 0 };
-	if (adapter_open(&e->worn[e->n_worn].adapter, path, &e->source.arch, err) < 0)
+	e->loaded = mem_grow(e->loaded, e->n_loaded + 1, sizeof(*e->loaded));
+	e->loaded[e->n_loaded] = (struct loaded_adapter){ .on = 0 };
+	if (adapter_open(&e->loaded[e->n_loaded].adapter, path, &e->source.arch, err) < 0)
 		return -1;
-	e->n_worn++;
+	e->n_loaded++;
 	return 0;
 }
 
 /* Those beyond the first n. */
 static void drop(struct engine *e, size_t n)
 {
-	while (e->n_worn > n)
-		adapter_close(&e->worn[--e->n_worn].adapter);
+	while (e->n_loaded > n)
+		adapter_close(&e->loaded[--e->n_loaded].adapter);
 }
 
-int wardrobe_open(struct engine *e, const char *names, struct err *err)
+int engine_adapters_open(struct engine *e, const char *names, struct err *err)
 {
 	char *one;
 	int rc = 0;
@@ -61,11 +61,11 @@ int wardrobe_open(struct engine *e, const char *names, struct err *err)
 	return rc;
 }
 
-void wardrobe_close(struct engine *e)
+void engine_adapters_close(struct engine *e)
 {
 	drop(e, 0);
-	mem_free(e->worn);
-	e->worn = NULL;
+	mem_free(e->loaded);
+	e->loaded = NULL;
 }
 
 /* The adapters of these names in their order (again when named again), opened where they are new. */
@@ -80,7 +80,7 @@ static int choose(struct engine *e, const char *names, size_t **chosen, size_t *
 		if (i == -2)
 			rc = err_set(err, "two adapters are called '%s'; give the path", one);
 		else if (i == -1 && (rc = add(e, one, err)) == 0)
-			i = (long)e->n_worn - 1;
+			i = (long)e->n_loaded - 1;
 		if (rc == 0) {
 			*chosen = mem_grow(*chosen, *n + 1, sizeof(**chosen));
 			(*chosen)[(*n)++] = (size_t)i;
@@ -90,9 +90,9 @@ static int choose(struct engine *e, const char *names, size_t **chosen, size_t *
 	return rc;
 }
 
-int engine_wear(struct engine *e, const char *names, struct err *err)
+int engine_set_adapters(struct engine *e, const char *names, struct err *err)
 {
-	size_t *chosen = NULL, n = 0, before = e->n_worn;
+	size_t *chosen = NULL, n = 0, before = e->n_loaded;
 	const struct adapter **v = NULL;
 	struct lora lora = { 0 };
 	int rc = choose(e, names, &chosen, &n, err);
@@ -100,7 +100,7 @@ int engine_wear(struct engine *e, const char *names, struct err *err)
 	if (rc == 0 && n) {
 		v = mem_new(n, sizeof(*v));
 		for (size_t i = 0; i < n; i++)
-			v[i] = &e->worn[chosen[i]].adapter;
+			v[i] = &e->loaded[chosen[i]].adapter;
 		rc = adapters_to_lora(v, n, &lora, e->dev, e->model.act, err);
 	}
 	if (rc == 0) {
@@ -108,10 +108,10 @@ int engine_wear(struct engine *e, const char *names, struct err *err)
 			lora_close(&e->lora);
 		e->lora = lora;
 		e->has_lora = n > 0;
-		for (size_t i = 0; i < e->n_worn; i++)
-			e->worn[i].on = 0;
+		for (size_t i = 0; i < e->n_loaded; i++)
+			e->loaded[i].on = 0;
 		for (size_t i = 0; i < n; i++)
-			e->worn[chosen[i]].on++;
+			e->loaded[chosen[i]].on++;
 	} else {
 		drop(e, before);
 	}
@@ -120,13 +120,13 @@ int engine_wear(struct engine *e, const char *names, struct err *err)
 	return rc;
 }
 
-char *engine_wears(const struct engine *e)
+char *engine_active_adapters(const struct engine *e)
 {
 	struct buf names = { 0 };
 
 	buf_str(&names, "");
-	for (size_t i = 0; i < e->n_worn; i++)
-		for (int k = 0; k < e->worn[i].on; k++)
-			buf_printf(&names, "%s%s", names.n ? "," : "", e->worn[i].adapter.path);
+	for (size_t i = 0; i < e->n_loaded; i++)
+		for (int k = 0; k < e->loaded[i].on; k++)
+			buf_printf(&names, "%s%s", names.n ? "," : "", e->loaded[i].adapter.path);
 	return names.p;
 }

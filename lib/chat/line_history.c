@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "chat/recall.h"
+#include "chat/line_history.h"
 
 #include "base/file.h"
 #include "base/jsonw.h"
@@ -21,7 +21,7 @@ static char *state_folder(void)
 	return home && *home == '/' ? path_join(home, ".local/state/anekdot") : NULL;
 }
 
-static void keep(struct recall *r, const char *text, size_t n)
+static void keep(struct line_history *r, const char *text, size_t n)
 {
 	r->v = mem_grow(r->v, r->n + 1, sizeof(*r->v));
 	r->v[r->n++] = mem_strndup(text, n);
@@ -35,7 +35,7 @@ static void add_line(struct buf *out, const char *text, size_t n)
 	buf_char(out, '\n');
 }
 
-static void forget_oldest(struct recall *r, size_t n)
+static void forget_oldest(struct line_history *r, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		mem_free(r->v[i]);
@@ -44,7 +44,7 @@ static void forget_oldest(struct recall *r, size_t n)
 }
 
 /* Writes the file anew when it has become twice as long as what is read of it. */
-static int trim(const struct recall *r, struct err *err)
+static int trim(const struct line_history *r, struct err *err)
 {
 	struct buf text = { 0 };
 	struct out o;
@@ -63,7 +63,7 @@ static int trim(const struct recall *r, struct err *err)
 	return rc;
 }
 
-static int read_file(struct recall *r, struct err *err)
+static int read_file(struct line_history *r, struct err *err)
 {
 	struct file f;
 	size_t lines = 0;
@@ -88,12 +88,12 @@ static int read_file(struct recall *r, struct err *err)
 	return lines > 2 * KEPT ? trim(r, err) : 0;
 }
 
-int recall_open(struct recall *r, struct err *err)
+int line_history_open(struct line_history *r, struct err *err)
 {
 	char *folder = state_folder();
 	int rc = 0;
 
-	*r = (struct recall){ 0 };
+	*r = (struct line_history){ 0 };
 	if (!folder)
 		return 0;
 	rc = dir_make(folder, err);
@@ -108,7 +108,7 @@ int recall_open(struct recall *r, struct err *err)
 	return rc;
 }
 
-void recall_add(struct recall *r, const char *text, size_t n)
+void line_history_add(struct line_history *r, const char *text, size_t n)
 {
 	struct buf line = { 0 };
 	struct err ignored;
@@ -129,11 +129,11 @@ void recall_add(struct recall *r, const char *text, size_t n)
 	buf_free(&line);
 }
 
-void recall_close(struct recall *r)
+void line_history_close(struct line_history *r)
 {
 	for (size_t i = 0; i < r->n; i++)
 		mem_free(r->v[i]);
 	mem_free(r->v);
 	mem_free(r->path);
-	*r = (struct recall){ 0 };
+	*r = (struct line_history){ 0 };
 }

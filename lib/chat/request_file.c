@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "chat/asked.h"
+#include "chat/request_file.h"
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -9,8 +9,8 @@
 #include <string.h>
 
 /* One line; lines without anything in them are none. */
-static int add_line(struct asked *b, const struct request_defaults *d, const struct element *e,
-		    struct err *err)
+static int add_line(struct request_file *b, const struct request_defaults *d,
+		    const struct element *e, struct err *err)
 {
 	struct request *r;
 	size_t bad = utf8_valid(e->p, e->n), at = bad, row, column;
@@ -36,13 +36,14 @@ static int add_line(struct asked *b, const struct request_defaults *d, const str
 	return err_wrap(err, "%s:%zu:%zu", b->name, row, column);
 }
 
-int asked_read(struct asked *b, const char *path, const struct request_defaults *d, struct err *err)
+int request_file_read(struct request_file *b, const char *path, const struct request_defaults *d,
+		      struct err *err)
 {
 	struct file f;
 	struct element e = { .column = 1 };
 	int rc = 0;
 
-	*b = (struct asked){ .name = strcmp(path, "-") ? path : "standard input" };
+	*b = (struct request_file){ .name = strcmp(path, "-") ? path : "standard input" };
 	if (file_open(&f, path, err) < 0)
 		return -1;
 	for (size_t at = f.n >= 3 && !memcmp(f.p, "\xef\xbb\xbf", 3) ? 3 : 0; rc == 0 && at < f.n;
@@ -62,7 +63,7 @@ int asked_read(struct asked *b, const char *path, const struct request_defaults 
 	return rc;
 }
 
-int asked_encode(struct asked *b, const struct engine *e, struct err *err)
+int request_file_encode(struct request_file *b, const struct engine *e, struct err *err)
 {
 	for (size_t i = 0; i < b->n; i++)
 		if (request_encode(&b->v[i], e, err) < 0)
@@ -70,7 +71,8 @@ int asked_encode(struct asked *b, const struct engine *e, struct err *err)
 	return 0;
 }
 
-int asked_answer(struct asked *b, struct engine *e, int streams, bool json, struct err *err)
+int request_file_answer(struct request_file *b, struct engine *e, int streams, bool json,
+			struct err *err)
 {
 	size_t n = b->n;
 
@@ -78,10 +80,10 @@ int asked_answer(struct asked *b, struct engine *e, int streams, bool json, stru
 	return answers_write(e, b->v, n, streams, !json, err);
 }
 
-void asked_close(struct asked *b)
+void request_file_close(struct request_file *b)
 {
 	for (size_t i = 0; i < b->n; i++)
 		request_close(&b->v[i]);
 	mem_free(b->v);
-	*b = (struct asked){ 0 };
+	*b = (struct request_file){ 0 };
 }
