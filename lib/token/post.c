@@ -10,28 +10,38 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Does a text begin with a special token? A sequence of processors does when one of them does. */
-static bool begins_special(const json_t *post)
+/* The special token that a text begins with, NULL: none. Of a sequence of processors the first that
+ * puts one counts. */
+static const char *first_special(const json_t *post)
 {
 	const json_t *one, *first;
+	const char *text;
 	size_t i;
 
 	json_array_foreach(json_object_get(post, "processors"), i, one)
 	{
-		if (begins_special(one))
-			return true;
+		if ((text = first_special(one)))
+			return text;
 	}
 	first = json_array_get(json_object_get(post, "single"), 0);
-	return json_is_object(json_object_get(first, "SpecialToken"));
+	return json_string_value(json_object_get(json_object_get(first, "SpecialToken"), "id"));
 }
 
 void token_read_post(struct token *t, const json_t *post)
 {
 	char *text = json_is_object(post) ? json_dumps(post, 0) : NULL;
+	const char *bos = first_special(post);
 
-	t->adds_bos = begins_special(post);
+	t->adds_bos = bos != NULL;
+	t->post_bos = bos ? mem_strdup(bos) : NULL;
 	t->post_processor = text ? mem_strdup(text) : NULL;
 	free(text);
+}
+
+void token_finish_post(struct token *t)
+{
+	if (t->bos < 0 && t->post_bos)
+		t->bos = token_id(t, t->post_bos);
 }
 
 static void write_piece(struct jsonw *w, const char *kind, const char *id, size_t n, int type)

@@ -97,18 +97,21 @@ int token_read_folder(struct token *t, const char *dir, struct err *err)
 
 struct token *token_open(const char *path, struct err *err)
 {
+	bool folder = file_is_dir(path);
 	struct token *t;
 	char *json;
 
 	*err = (struct err){ 0 };
-	if (!file_is_dir(path))
-		return gguf_is(path) ? token_read_gguf(path, err) : token_read_json(path, err);
-	json = path_join(path, "tokenizer.json");
+	if (!folder && gguf_is(path))
+		return token_read_gguf(path, err);
+	json = folder ? path_join(path, "tokenizer.json") : mem_strdup(path);
 	t = token_read_json(json, err);
 	mem_free(json);
-	if (t && token_read_folder(t, path, err) < 0) {
+	if (t && folder && token_read_folder(t, path, err) < 0) {
 		token_close(t);
 		t = NULL;
 	}
+	if (t)
+		token_finish_post(t);
 	return t;
 }

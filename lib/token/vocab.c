@@ -87,6 +87,7 @@ void token_close(struct token *t)
 	mem_free(t->byte_ranks);
 	mem_free(t->merged);
 	mem_free(t->post_processor);
+	mem_free(t->post_bos);
 	mem_free(t->chat_template);
 	mem_free(t);
 }

@@ -126,6 +126,7 @@ struct token {
 	struct split_step steps[SPLIT_MAX_STEPS];
 	size_t n_steps;
 	char *post_processor; /* JSON text for token_write_json; NULL: none */
+	char *post_bos; /* what it puts in front of a text; NULL: nothing */
 	bool adds_bos; /* by the source's word a text begins with bos; the encoder leaves it to others */
 
 	int64_t bos, eos, pad;
@@ -208,6 +209,8 @@ int token_json_read_spaces(struct token *t, const json_t *root, struct err *err)
 /* post.c: tokenizer.json's post_processor. */
 struct jsonw;
 void token_read_post(struct token *t, const json_t *post);
+/* When all files were read: the token that is put in front is bos, where none of them names another. */
+void token_finish_post(struct token *t);
 void token_write_post(const struct token *t, struct jsonw *w);
 
 /* split.c: the pre-tokenizer `pattern` of tokenizer.json; false when unknown. */

@@ -122,6 +122,7 @@ static void through_gguf(const char *name, const char *cases, bool same_hash)
 	}
 	check(!same_hash || !strcmp(token_hash(t), token_hash(back)), "%s: the same hash", name);
 	check_str(token_chat_template(back), "{{ chat }}", "and the chat template");
+	check(!token_adds_bos(t) || token_bos(t) >= 0, "bos is known where texts begin with it");
 	check(token_adds_bos(back) == (token_adds_bos(t) && token_bos(t) >= 0), "and bos");
 	text = fixture(cases);
 	p = text.p;
