@@ -5,7 +5,7 @@
 # name. The calls are tried by samples; FULL=1 in the environment tries every one of them.
 . "$(dirname "$0")/lib.sh"
 
-SAMPLES=${SAMPLES:-6}
+SAMPLES=${SAMPLES:-4}
 LORA=$ROOT/tests/golden/hf_tiny/qwen2_lora_peft
 GOMP_SPINCOUNT=1000 # or tools would start themselves once more
 TMPDIR=$T/tmp
