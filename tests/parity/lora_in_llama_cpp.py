@@ -33,7 +33,7 @@ KINDS = {
 
 def gguf(model, adapters, name, kind="F32"):
     folder = os.path.join(ours.SCRATCH, "gguf-" + "".join(c if c.isalnum() else "-" for c in name))
-    more = ["-a", adapters, "-f", "lora-gguf"] if adapters else ["-f", "gguf"]
+    more = ["-a", adapters, "-f", "lora-gguf", "--force"] if adapters else ["-f", "gguf"]
     ours.tool("ft-merge", "-m", model, "-o", folder, "-t", kind, *more)
     return os.path.join(folder, "adapter.gguf" if adapters else "model.gguf")
 
