@@ -9,17 +9,16 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One linear of one layer: which adapters have it, as one adapter. */
+/* One linear of one layer. */
 struct joint {
 	int layer;
 	enum lora_module module;
-	int64_t in, out, rank; /* rank: of all together */
+	int64_t in, out, rank;
 };
 
 struct writing {
-	const struct adapter_list *list;
 	const struct arch *arch;
-	struct lora *loras; /* the list's numbers */
+	struct lora lora; /* the list as one adapter */
 	double alpha;
 	enum dtype type;
 	struct joint *joints;
@@ -33,17 +32,20 @@ static void list_joints(struct writing *w)
 	const struct arch *a = w->arch;
 
 	w->joints = mem_new((size_t)a->n_layers * LORA_MODULES, sizeof(*w->joints));
-	for (int layer = 0; layer < a->n_layers; layer++) {
-		for (int m = 0; m < LORA_MODULES; m++) {
-			struct joint j = { layer, (enum lora_module)m, lora_in(a, lora_group_of[m]),
-					   lora_out(a, (enum lora_module)m), 0 };
+	for (int layer = 0; layer < a->n_layers; layer++)
+		for (int m = 0; m < LORA_MODULES; m++)
+			if (w->lora.layers[layer].rank[m])
+				w->joints[w->n++] =
+					(struct joint){ layer, (enum lora_module)m,
+							lora_in(a, lora_group_of[m]),
+							lora_out(a, (enum lora_module)m),
+							w->lora.layers[layer].rank[m] };
+}
 
-			for (size_t i = 0; i < w->list->n; i++)
-				j.rank += w->list->v[i].rank[layer][m];
-			if (j.rank)
-				w->joints[w->n++] = j;
-		}
-	}
+/* What alpha is for a tensor of this rank to be scaled as the adapter wants. */
+static double alpha_of(const struct writing *w, const struct joint *j)
+{
+	return w->lora.layers[j->layer].scale[j->module] * (double)j->rank;
 }
 
 static void list_entries(struct writing *w)
@@ -71,26 +73,14 @@ static void list_entries(struct writing *w)
 	}
 }
 
-/* The adapters' A and B of a joint, B with what alpha does not say. */
-static void gather(const struct writing *w, const struct joint *j, float *a, float *b)
+/* A and B of a joint, B with what the file's alpha does not say. */
+static void numbers(const struct writing *w, const struct joint *j, float *a, float *b)
 {
-	int64_t done = 0;
+	double factor = alpha_of(w, j) / w->alpha;
 
-	for (size_t i = 0; i < w->list->n; i++) {
-		int r = w->list->v[i].rank[j->layer][j->module];
-		double factor =
-			w->list->v[i].scale[j->layer][j->module] * (double)j->rank / w->alpha;
-		float *one = mem_new((size_t)(j->out * r), sizeof(*one));
-
-		if (r)
-			lora_get(&w->loras[i], w->loras[i].p, j->layer, j->module, a + done * j->in,
-				 one);
-		for (int64_t row = 0; row < j->out; row++)
-			for (int64_t k = 0; k < r; k++)
-				b[row * j->rank + done + k] = (float)(one[row * r + k] * factor);
-		done += r;
-		mem_free(one);
-	}
+	lora_get(&w->lora, w->lora.p, j->layer, j->module, a, b);
+	for (int64_t i = 0; i < j->out * j->rank; i++)
+		b[i] = (float)(b[i] * factor);
 }
 
 static int put(struct gguf_writer *g, const float *x, size_t n, enum dtype t, struct err *err)
@@ -117,7 +107,7 @@ static int put_joint(const struct writing *w, struct gguf_writer *g, const struc
 					  : 0;
 	int rc;
 
-	gather(w, j, a, b);
+	numbers(w, j, a, b);
 	if (heads && arch_gguf_permutes(w->arch)) {
 		from = to = mem_new(nb, sizeof(*to));
 		rope_permute(to, b, j->out, (size_t)j->rank * sizeof(*b), heads, true);
@@ -129,26 +119,6 @@ static int put_joint(const struct writing *w, struct gguf_writer *g, const struc
 	mem_free(b);
 	mem_free(to);
 	return rc;
-}
-
-static int open_loras(struct writing *w, struct dev *dev, struct err *err)
-{
-	w->loras = mem_new(w->list->n, sizeof(*w->loras));
-	for (size_t i = 0; i < w->list->n; i++)
-		if (adapter_to_lora(&w->list->v[i], &w->loras[i], dev, DT_F32, err) < 0)
-			return -1;
-	return 0;
-}
-
-/* alpha so that the first tensor's B stays as it is. */
-static double alpha_of(const struct writing *w)
-{
-	const struct joint *j = &w->joints[0];
-
-	for (size_t i = 0; i < w->list->n; i++)
-		if (w->list->v[i].rank[j->layer][j->module])
-			return w->list->v[i].scale[j->layer][j->module] * (double)j->rank;
-	return 1;
 }
 
 static int write_file(struct writing *w, const char *path, struct err *err)
@@ -174,21 +144,21 @@ static int write_file(struct writing *w, const char *path, struct err *err)
 int lora_gguf_write(const char *path, const struct adapter_list *l, struct dev *dev, enum dtype t,
 		    struct err *err)
 {
-	struct writing w = { .list = l, .arch = l->v[0].arch, .type = t };
-	int rc = open_loras(&w, dev, err);
+	struct writing w = { .arch = l->v[0].arch, .type = t };
+	const struct adapter **v = mem_new(l->n, sizeof(*v));
+	int rc;
 
-	if (rc == 0) {
-		list_joints(&w);
-		list_entries(&w);
-		w.alpha = alpha_of(&w);
-		/* A scale of 0 says that nothing is added; alpha 0 would say 1. */
-		if (w.alpha == 0)
-			w.alpha = 1;
-		rc = write_file(&w, path, err);
-	}
-	for (size_t i = 0; w.loras && i < l->n; i++)
-		lora_close(&w.loras[i]);
-	mem_free(w.loras);
+	for (size_t i = 0; i < l->n; i++)
+		v[i] = &l->v[i];
+	rc = adapters_to_lora(v, l->n, &w.lora, dev, DT_F32, err);
+	mem_free(v);
+	if (rc < 0)
+		return -1;
+	list_joints(&w);
+	list_entries(&w);
+	w.alpha = alpha_of(&w, &w.joints[0]); /* so that the first B stays as it is */
+	rc = write_file(&w, path, err);
+	lora_close(&w.lora);
 	mem_free(w.entries);
 	mem_free(w.joints);
 	arena_free(&w.arena);
