@@ -105,17 +105,20 @@ static void shows(const char *keys, const char *text, const char *name)
 		note("shown: %s", seen.p);
 }
 
-/* The exit code; -1: it did not end by itself. */
+/* The exit code; -1: it did not end by itself. The keys may come before the line is edited: again. */
 static int leave(const char *keys)
 {
+	struct pollfd ready = { .fd = master, .events = POLLIN };
+	char piece[4096];
 	int status = 0;
 
-	type(keys);
-	await("never shown"); /* until it hangs up */
-	for (int i = 0; i < 100 && waitpid(child, &status, WNOHANG) == 0; i++) {
-		if (i == 99)
+	for (int i = 0; i < 200 && waitpid(child, &status, WNOHANG) == 0; i++) {
+		if (i % 40 == 0)
+			type(keys);
+		if (i == 199)
 			kill(child, SIGKILL);
-		usleep(50000);
+		if (poll(&ready, 1, 50) > 0 && read(master, piece, sizeof(piece)) <= 0)
+			usleep(50000);
 	}
 	close(master);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
