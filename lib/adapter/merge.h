@@ -25,12 +25,13 @@ struct merge_job {
 	const struct template *template;
 	const char *system;
 	enum merge_format format;
-	enum dtype type; /* of matrices; DT_COUNT: merge_type's choice */
+	enum dtype
+		type; /* of matrices; DT_COUNT: F32 for a base in F32 and for adapters, else BF16 */
 	bool force; /* adapters that were trained on another base, too */
 	uint64_t max_shard_size; /* bytes of tensors in one safetensors file */
 };
 
-/* Whether the format can hold a type, and what is chosen when none is named. */
+/* Whether the format can hold a type. */
 bool merge_holds(enum merge_format f, enum dtype t);
 /* "F32, F16, BF16": for messages. */
 const char *merge_types(enum merge_format f);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The merged model, or the adapters alone, as one GGUF file, as llama.cpp's converter and llama-quantize would make it. */
+/* The merged model, or the adapters alone, as one GGUF file: as llama.cpp's converter and llama-quantize
+ * would make it. */
 #include "adapter/merge_parts.h"
 
 #include "adapter/lora_gguf.h"

@@ -3,6 +3,7 @@
 #include "adapter/merge_parts.h"
 
 #include "base/file.h"
+#include "base/jsonfile.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -25,22 +26,13 @@ int merge_read_sampling(struct merge *m, struct err *err)
 {
 	struct merge_sampling *s = &m->sampling;
 	char *path = path_join(m->job->model, "generation_config.json");
-	struct file f = { 0 };
-	json_error_t je;
-	json_t *root = NULL;
-	double top_k = 50; /* transformers' defaults */
-	int rc = 0;
+	bool there = !m->src.is_gguf && file_exists(path);
+	json_t *root = there ? json_file_object(path, err) : NULL;
+	double top_k = 50; /* transformers' default */
 
 	*s = (struct merge_sampling){ .repetition_penalty = 1, .top_p = 1 };
-	if (!m->src.is_gguf && file_exists(path)) {
-		rc = file_open(&f, path, err);
-		root = rc == 0 ? json_loadb((const char *)f.p, f.n, JSON_REJECT_DUPLICATES, &je)
-			       : NULL;
-		if (rc == 0 && !json_is_object(root))
-			rc = err_set(err, "%s:%d:%d: %s", path, root ? 1 : je.line,
-				     root ? 1 : je.column, root ? "an object is needed" : je.text);
-	}
-	if (root && rc == 0) {
+	mem_free(path);
+	if (root) {
 		s->known = true;
 		s->temperature = json_is_true(json_object_get(root, "do_sample")) ? 1 : 0;
 		if (s->temperature > 0)
@@ -51,9 +43,7 @@ int merge_read_sampling(struct merge *m, struct err *err)
 		s->top_k = (long)top_k;
 	}
 	json_decref(root);
-	file_close(&f);
-	mem_free(path);
-	return rc;
+	return there && !s->known ? -1 : 0;
 }
 
 /* FROM and ADAPTER; paths are relative to the Modelfile. */

@@ -4,6 +4,7 @@
 #include "adapter/lora_gguf.h"
 #include "adapter/pattern.h"
 
+#include "base/jsonfile.h"
 #include "base/mem.h"
 #include "model/permute.h"
 
@@ -199,24 +200,14 @@ static int read_folder(struct adapter *a, struct err *err)
 {
 	char *config = path_join(a->path, "adapter_config.json");
 	char *weights = path_join(a->path, "adapter_model.safetensors");
-	struct file f = { 0 };
-	json_error_t je;
-	json_t *root = NULL;
-	int rc = file_open(&f, config, err);
+	json_t *root = json_file_object(config, err);
+	int rc = root ? read_config(a, root, config, err) : -1;
 
-	if (rc == 0)
-		root = json_loadb((const char *)f.p, f.n, JSON_REJECT_DUPLICATES, &je);
-	if (rc == 0 && !json_is_object(root))
-		rc = err_set(err, "%s:%d:%d: %s", config, root ? 1 : je.line, root ? 1 : je.column,
-			     root ? "not an object" : je.text);
-	if (rc == 0)
-		rc = read_config(a, root, config, err);
 	if (rc == 0)
 		rc = safetensors_open(&a->tensors, weights, err);
 	if (rc == 0 && tensors_rename(&a->tensors, with_prefix, err) < 0)
 		rc = err_wrap(err, "%s", weights);
 	json_decref(root);
-	file_close(&f);
 	mem_free(config);
 	mem_free(weights);
 	return rc;

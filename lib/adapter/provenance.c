@@ -2,6 +2,7 @@
 #include "adapter/provenance.h"
 
 #include "base/file.h"
+#include "base/jsonfile.h"
 #include "base/jsonw.h"
 
 #include <jansson.h>
@@ -70,39 +71,27 @@ static char *folder_of(const char *path)
 int provenance_read(struct provenance *p, const char *of, struct err *err)
 {
 	char *folder = folder_of(of), *path = path_join(folder, NAME);
-	struct file f = { 0 };
-	json_error_t je;
-	json_t *root;
-	int rc = 0;
+	bool there = file_exists(of) && file_exists(path);
+	json_t *root = there ? json_file_object(path, err) : NULL;
 
 	memset(p, 0, sizeof(*p));
-	if (file_exists(of) && file_exists(path)) {
-		rc = file_open(&f, path, err);
-		root = rc == 0 ? json_loadb((const char *)f.p, f.n, JSON_REJECT_DUPLICATES, &je)
-			       : NULL;
-		if (rc == 0 && !json_is_object(root))
-			rc = err_set(err, "%s:%d:%d: %s", path, root ? 1 : je.line,
-				     root ? 1 : je.column, root ? "an object is needed" : je.text);
-		if (rc == 0) {
-			p->tool = string(p, root, "tool");
-			p->base = string(p, root, "base");
-			p->base_hash = string(p, root, "base_sha256");
-			p->adapters = string(p, root, "adapters");
-			p->adapters_hash = string(p, root, "adapters_sha256");
-			p->shard_hash = string(p, root, "shard_sha256");
-			p->tokenizer_hash = string(p, root, "tokenizer");
-			p->reference = string(p, root, "reference");
-			p->template_name = string(p, root, "template");
-			p->system = string(p, root, "system");
-			p->config = config_of(p, root);
-			rc = 1;
-		}
-		json_decref(root);
-	}
-	file_close(&f);
 	mem_free(path);
 	mem_free(folder);
-	return rc;
+	if (!root)
+		return there ? -1 : 0;
+	p->tool = string(p, root, "tool");
+	p->base = string(p, root, "base");
+	p->base_hash = string(p, root, "base_sha256");
+	p->adapters = string(p, root, "adapters");
+	p->adapters_hash = string(p, root, "adapters_sha256");
+	p->shard_hash = string(p, root, "shard_sha256");
+	p->tokenizer_hash = string(p, root, "tokenizer");
+	p->reference = string(p, root, "reference");
+	p->template_name = string(p, root, "template");
+	p->system = string(p, root, "system");
+	p->config = config_of(p, root);
+	json_decref(root);
+	return 1;
 }
 
 void provenance_close(struct provenance *p)

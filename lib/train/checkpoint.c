@@ -2,6 +2,7 @@
 #include "train/checkpoint.h"
 
 #include "base/file.h"
+#include "base/jsonfile.h"
 #include "base/jsonw.h"
 #include "base/mem.h"
 
@@ -130,19 +131,8 @@ int checkpoint_save(const struct trainer *t, const char *dir, const struct prove
 static json_t *load_json(const char *dir, const char *name, struct err *err)
 {
 	char *path = path_join(dir, name);
-	json_error_t je;
-	json_t *root = NULL;
-	struct file f;
+	json_t *root = json_file_object(path, err);
 
-	if (file_open(&f, path, err) == 0) {
-		root = json_loadb((const char *)f.p, f.n, JSON_REJECT_DUPLICATES, &je);
-		if (!json_is_object(root)) {
-			err_set(err, "%s: %s", path, root ? "not an object" : je.text);
-			json_decref(root);
-			root = NULL;
-		}
-		file_close(&f);
-	}
 	mem_free(path);
 	return root;
 }
