@@ -6,6 +6,14 @@
 
 #include "kernels/ops.h"
 
+/* A function compiled for several instruction sets; which one is taken is decided when the program
+ * starts. The bits are the same: nothing is contracted. */
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__clang__)
+#define CLONES __attribute__((noinline, target_clones("avx512f", "avx2", "default")))
+#else
+#define CLONES __attribute__((noinline))
+#endif
+
 static inline float elem_get(struct mat m, int64_t i, int64_t j)
 {
 	if (m.t == DT_BF16)

@@ -7,11 +7,8 @@
 
 const char *const *ops_names(void)
 {
-#ifdef HAVE_DNNL
 	static const char *const names[] = { "ref", "plain", "cpu", NULL };
-#else
-	static const char *const names[] = { "ref", "plain", NULL };
-#endif
+
 	return names;
 }
 

@@ -29,7 +29,7 @@ struct weight; /* a frozen matrix in the back end's own layout */
 /* A view of a device buffer: rows x cols, row i begins i * ld elements after p. */
 struct mat {
 	void *p;
-	enum dtype t; /* DT_F32 or DT_BF16 */
+	enum dtype t; /* DT_F32 or DT_BF16; of a frozen matrix any type */
 	int64_t rows, cols, ld;
 };
 
@@ -63,7 +63,8 @@ struct adamw {
 	float grad_scale; /* clipping: min(1, max_norm / (norm + 1e-6)) */
 };
 
-enum weight_use { WEIGHT_FWD = 1, WEIGHT_BWD = 2 };
+/* LENT: the parts outlive the weight, which need not copy them. */
+enum weight_use { WEIGHT_FWD = 1, WEIGHT_BWD = 2, WEIGHT_LENT = 4 };
 
 struct ops {
 	const char *name;
@@ -84,9 +85,13 @@ struct ops {
 	 * holds rows * cols elements without gaps. formats: ggml's layouts. */
 	void (*dequant)(struct dev *d, struct mat dst, const void *src, enum dtype src_type);
 
-	/* Frozen matrices W (N, M), as [out, in]. prepare packs w for the uses named; w may be freed
-	 * afterwards. With type BF16 products are bf16 x bf16 with fp32 accumulation. */
-	struct weight *(*weight_new)(struct dev *d, struct mat w, unsigned use, struct err *err);
+	/* Frozen matrices W (N, M), as [out, in]: n parts (at most 3) of as many columns one below the
+	 * other, each of a type of its own: F32, BF16, or a block type as its file
+	 * holds it (products then take the numbers that the blocks stand for). Products of BF16 with
+	 * BF16 are accumulated in fp32. The parts are copied and may be freed, but with WEIGHT_LENT
+	 * they stay where they are for as long as the weight. */
+	struct weight *(*weight_new)(struct dev *d, const struct mat *parts, int n, unsigned use,
+				     struct err *err);
 	void (*weight_free)(struct dev *d, struct weight *w);
 	size_t (*weight_bytes)(struct dev *d, enum dtype t, int64_t rows, int64_t cols,
 			       unsigned use);
@@ -105,7 +110,7 @@ struct ops {
 	 * same, to the bit, however many such rows stand beside it. */
 	int (*steady_rows)(struct dev *d, int n);
 
-	/* y (T, D)/F = table[ids[t]] (V, D)/A. */
+	/* y (T, D)/F = table[ids[t]] (V, D), of any type. */
 	void (*embed)(struct dev *d, struct mat y, struct mat table, const int32_t *ids);
 	/* y (n, D)/F = x[rows[i]] (T, D)/F. */
 	void (*gather)(struct dev *d, struct mat y, struct mat x, const int32_t *rows);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/product.h"
 
 #include "base/mem.h"
 
@@ -29,6 +29,7 @@ static void cpu_close(struct dev *d)
 #endif
 	for (size_t i = 0; i < sizeof(c->scratch) / sizeof(*c->scratch); i++)
 		mem_free(c->scratch[i]);
+	mem_free(c->rooms);
 	mem_free(c);
 }
 
@@ -73,24 +74,22 @@ struct dev *cpu_open(int threads, bool plain, struct err *err)
 	static struct ops with_library, without;
 	struct cpu *c = mem_new(1, sizeof(*c));
 
-	(void)err;
 	if (threads > 0)
 		omp_set_num_threads(threads);
 	c->threads = omp_get_max_threads();
-	c->plain = plain;
-#ifdef HAVE_DNNL
-	if (!plain) {
-		bool bit_stable = true;
-
-		c->library = onednn_open(c->threads, &c->bf16_products, &bit_stable);
-		c->blocks = !bit_stable;
-	}
-#endif
-	if (!c->library)
-		c->plain = true;
+	c->isa = plain ? ISA_NONE : product_isa();
 	with_library = without = ops_template;
 	with_library.name = "cpu";
 	without.name = "plain";
-	c->dev.ops = c->plain ? &without : &with_library;
+	c->dev.ops = plain ? &without : &with_library;
+	c->rooms = host_alloc(&c->dev, (size_t)c->threads * ROOM * sizeof(float), err);
+	if (!c->rooms) {
+		mem_free(c);
+		return NULL;
+	}
+#ifdef HAVE_DNNL
+	if (!plain)
+		c->library = onednn_open();
+#endif
 	return &c->dev;
 }

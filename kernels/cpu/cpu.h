@@ -7,22 +7,18 @@
 
 #include "kernels/elem.h"
 
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__clang__)
-#define CLONES __attribute__((noinline, target_clones("avx512f", "arch=haswell", "default")))
-#else
-#define CLONES __attribute__((noinline))
-#endif
-
 /* Rows times columns below which a second thread costs more than it brings. */
 #define PARALLEL_FROM 65536
+
+enum isa { ISA_NONE, ISA_AVX2, ISA_AVX512 };
 
 struct cpu {
 	struct dev dev;
 	int threads;
-	bool plain; /* no oneDNN: not built in, or asked for */
-	bool bf16_products; /* the library multiplies bf16 on this processor */
-	bool blocks; /* products in blocks of ours: its own depend on the threads here */
-	struct onednn *library;
+	enum isa isa; /* the vectors of our products */
+	float *rooms; /* of our products: ROOM floats for each thread */
+	struct onednn
+		*library; /* NULL: not built in, not wanted, or it does not multiply bf16 here */
 	void *scratch[4]; /* grown on demand, kept */
 	size_t scratch_bytes[4];
 };
@@ -33,7 +29,8 @@ enum cpu_scratch { SCRATCH_A, SCRATCH_B, SCRATCH_C, SCRATCH_ATTN };
 void *cpu_scratch(struct cpu *c, enum cpu_scratch which, size_t bytes);
 
 /* matmul.c */
-struct weight *cpu_weight_new(struct dev *d, struct mat w, unsigned use, struct err *err);
+struct weight *cpu_weight_new(struct dev *d, const struct mat *parts, int n, unsigned use,
+			      struct err *err);
 void cpu_weight_free(struct dev *d, struct weight *w);
 size_t cpu_weight_bytes(struct dev *d, enum dtype t, int64_t rows, int64_t cols, unsigned use);
 void cpu_linear(struct dev *d, struct mat y, struct mat x, const struct weight *w,
@@ -47,15 +44,10 @@ void cpu_sgemm(const struct cpu *c, bool ta, bool tb, int64_t m, int64_t n, int6
 	       const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *out,
 	       int64_t ldc);
 
-/* plain.c: the same products without a library, fp32 arithmetic: c = alpha op(a) op(b) + beta c +
- * bias, rounded once; bias may be NULL. */
-void plain_gemm(struct mat c, struct mat a, bool ta, struct mat b, bool tb, float alpha, float beta,
-		const float *bias);
-
 /* onednn.c: present when built with oneDNN. 0 = done, -1 = the library cannot do this one. */
 struct onednn_packed;
-/* *bit_stable: products have the same bits for any number of threads (from AVX-512 on). */
-struct onednn *onednn_open(int threads, bool *bf16_products, bool *bit_stable);
+/* NULL: it does not multiply bf16 at speed on this processor. */
+struct onednn *onednn_open(void);
 void onednn_close(struct onednn *s);
 /* c = alpha op(a) op(b) + bias + beta c. */
 int onednn_gemm(struct onednn *s, struct mat c, struct mat a, bool ta, struct mat b, bool tb,
@@ -65,9 +57,6 @@ struct onednn_packed *onednn_pack(struct onednn *s, struct mat w, bool transpose
 void onednn_packed_free(struct onednn_packed *p);
 int onednn_gemm_packed(struct onednn *s, struct mat c, struct mat a, const struct onednn_packed *p,
 		       const float *bias, float beta);
-void onednn_small_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha,
-			const float *a, int64_t lda, const float *b, int64_t ldb, float beta,
-			float *out, int64_t ldc);
 
 /* rows.c */
 void cpu_cast(struct dev *d, struct mat dst, struct mat src);

@@ -1,58 +1,128 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Matrix products: oneDNN where it can, plain loops where it cannot. Where the library does not
- * multiply bf16 on this processor, operands are widened to fp32 first: slower, never wrong. */
-#include "kernels/cpu/cpu.h"
+/* Which way a product goes: through oneDNN where it multiplies bf16 at speed, else through ours. */
+#include "kernels/cpu/product.h"
 
 #include "base/mem.h"
-#include "kernels/cpu/vec.h"
+
+#include <omp.h>
+#include <string.h>
 
 struct weight {
-	int64_t rows, cols;
-	struct mat plain; /* without the library's layouts: as it is, fp32 for blocks */
+	struct stack b; /* as it is stored; empty where the library has layouts of its own */
+	bool lent, once; /* once: for products forward only, read as it is stored */
 	struct onednn_packed *fwd, *bwd;
 };
 
-static struct mat widen(struct cpu *c, enum cpu_scratch which, struct mat m)
+/* Products of fewer multiplications than this stay on one thread. */
+#define WORTH_THREADS (1 << 18)
+
+/* m without gaps as fp32; itself when it is. */
+static struct mat fp32(struct cpu *c, struct mat m)
 {
 	struct mat f;
 
 	if (m.t == DT_F32)
 		return m;
-	f = mat_view(cpu_scratch(c, which, (size_t)(m.rows * m.cols) * 4), DT_F32, m.rows, m.cols);
+	f = mat_view(cpu_scratch(c, SCRATCH_A, (size_t)(m.rows * m.cols) * 4), DT_F32, m.rows,
+		     m.cols);
 	cpu_cast(&c->dev, f, m);
 	return f;
 }
 
-struct weight *cpu_weight_new(struct dev *d, struct mat w, unsigned use, struct err *err)
+/* C = alpha op(A) op(B) + beta C + bias by our own loops. */
+static void own(struct cpu *c, struct product p, bool dot)
+{
+	int64_t inner = p.ta ? p.a.rows : p.a.cols;
+	int threads = p.c.rows * p.c.cols * inner > WORTH_THREADS ? c->threads : 1;
+
+	p.a = fp32(c, p.a);
+	(dot ? dot_product : tile_product)(&p, c->isa, threads, c->rooms);
+}
+
+#ifdef HAVE_DNNL
+/* The parts as one matrix without gaps. */
+static struct mat joined(struct cpu *c, const struct mat *parts, int n)
+{
+	int64_t rows = 0, at = 0;
+	struct mat all;
+
+	if (n == 1 && parts->ld == parts->cols)
+		return *parts;
+	for (int i = 0; i < n; i++)
+		rows += parts[i].rows;
+	all = mat_view(cpu_scratch(c, SCRATCH_A, (size_t)(rows * parts->cols) * 2), DT_BF16, rows,
+		       parts->cols);
+	for (int i = 0; i < n; at += parts[i++].rows)
+		cpu_cast(&c->dev, mat_rows(all, at, parts[i].rows), parts[i]);
+	return all;
+}
+
+static int pack(struct cpu *c, struct weight *w, const struct mat *parts, int n, unsigned use,
+		struct err *err)
+{
+	struct mat all = joined(c, parts, n);
+
+	if (use & WEIGHT_FWD && !(w->fwd = onednn_pack(c->library, all, true, err)))
+		return -1;
+	if (use & WEIGHT_BWD && !(w->bwd = onednn_pack(c->library, all, false, err)))
+		return -1;
+	return 0;
+}
+#endif
+
+/* The library takes products of bf16; blocks and fp32 are multiplied as they are. */
+static bool library_takes(const struct cpu *c, const struct mat *parts, int n)
+{
+	bool all = c->library != NULL;
+
+	for (int i = 0; i < n; i++)
+		all = all && parts[i].t == DT_BF16;
+	return all;
+}
+
+/* A copy without gaps. */
+static int copy_part(struct cpu *c, struct mat *to, struct mat m, struct err *err)
+{
+	size_t row, from;
+
+	dtype_bytes(m.t, (uint64_t)m.cols, &row);
+	dtype_bytes(m.t, (uint64_t)m.ld, &from);
+	*to = mat_view(host_alloc(&c->dev, (size_t)m.rows * row, err), m.t, m.rows, m.cols);
+	for (int64_t i = 0; to->p && i < m.rows; i++)
+		memcpy((char *)to->p + (size_t)i * row, (char *)m.p + (size_t)i * from, row);
+	return to->p ? 0 : -1;
+}
+
+static int keep(struct cpu *c, struct weight *w, const struct mat *parts, int n, struct err *err)
+{
+	for (int i = 0; i < n; i++) {
+		w->b.rows += parts[i].rows;
+		w->b.cols = parts[i].cols;
+		w->b.part[w->b.n++] = parts[i];
+		if (!w->lent && copy_part(c, &w->b.part[i], parts[i], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+struct weight *cpu_weight_new(struct dev *d, const struct mat *parts, int n, unsigned use,
+			      struct err *err)
 {
 	struct cpu *c = (struct cpu *)d;
-	struct weight *r = mem_new(1, sizeof(*r));
+	struct weight *w = mem_new(1, sizeof(*w));
+	int rc;
 
-	r->rows = w.rows;
-	r->cols = w.cols;
-	if (c->plain || c->blocks) {
-		enum dtype t = c->blocks ? DT_F32 : w.t;
-
-		r->plain = mat_view(host_alloc(d, (size_t)(w.rows * w.cols) * mat_elem(t), err), t,
-				    w.rows, w.cols);
-		if (r->plain.p) {
-			cpu_cast(d, r->plain, w);
-			return r;
-		}
-		goto fail;
-	}
+	w->lent = use & WEIGHT_LENT;
+	w->once = !(use & WEIGHT_BWD);
 #ifdef HAVE_DNNL
-	if (!c->bf16_products)
-		w = widen(c, SCRATCH_A, w);
-	if (use & WEIGHT_FWD && !(r->fwd = onednn_pack(c->library, w, true, err)))
-		goto fail;
-	if (use & WEIGHT_BWD && !(r->bwd = onednn_pack(c->library, w, false, err)))
-		goto fail;
-	return r;
+	if (library_takes(c, parts, n))
+		rc = pack(c, w, parts, n, use, err);
+	else
 #endif
-fail:
-	(void)use;
-	cpu_weight_free(d, r);
+		rc = keep(c, w, parts, n, err);
+	if (rc == 0)
+		return w;
+	cpu_weight_free(d, w);
 	return NULL;
 }
 
@@ -60,7 +130,8 @@ void cpu_weight_free(struct dev *d, struct weight *w)
 {
 	if (!w)
 		return;
-	host_free(d, w->plain.p);
+	for (int i = 0; i < w->b.n && !w->lent; i++)
+		host_free(d, w->b.part[i].p);
 #ifdef HAVE_DNNL
 	onednn_packed_free(w->fwd);
 	onednn_packed_free(w->bwd);
@@ -70,43 +141,13 @@ void cpu_weight_free(struct dev *d, struct weight *w)
 
 size_t cpu_weight_bytes(struct dev *d, enum dtype t, int64_t rows, int64_t cols, unsigned use)
 {
-	struct cpu *c = (struct cpu *)d;
-	size_t one = (size_t)(rows * cols) * (c->plain || c->bf16_products ? mat_elem(t) : 4);
+	struct mat m = { NULL, t, rows, cols, cols };
+	size_t bytes = 0;
 
-	return c->plain || c->blocks
-		       ? one
-		       : one * ((use & WEIGHT_FWD ? 1u : 0) + (use & WEIGHT_BWD ? 1u : 0));
-}
-
-/* Products in blocks of a fixed size, each on one thread: the same bits for any number of threads. */
-#define BLOCK_ROWS 64
-#define BLOCK_COLS 256
-
-static void blocks_gemm(struct cpu *cpu, struct mat c, struct mat a, bool ta, struct mat b, bool tb,
-			float alpha, float beta, const float *bias)
-{
-	struct mat to = widen(cpu, SCRATCH_C, c);
-	int64_t inner = ta ? a.rows : a.cols;
-
-	a = widen(cpu, SCRATCH_A, a);
-	b = widen(cpu, SCRATCH_B, b);
-#pragma omp parallel for collapse(2)
-	for (int64_t i = 0; i < c.rows; i += BLOCK_ROWS) {
-		for (int64_t j = 0; j < c.cols; j += BLOCK_COLS) {
-			int64_t m = c.rows - i < BLOCK_ROWS ? c.rows - i : BLOCK_ROWS;
-			int64_t n = c.cols - j < BLOCK_COLS ? c.cols - j : BLOCK_COLS;
-			float *out = (float *)to.p + i * to.ld + j;
-
-			cpu_sgemm(cpu, ta, tb, m, n, inner, alpha,
-				  (float *)a.p + (ta ? i : i * a.ld), a.ld,
-				  (float *)b.p + (tb ? j * b.ld : j), b.ld, beta, out, to.ld);
-			for (int64_t r = 0; bias && r < m; r++)
-				for (int64_t k = 0; k < n; k++)
-					out[r * to.ld + k] += bias[j + k];
-		}
-	}
-	if (to.p != c.p)
-		cpu_cast(&cpu->dev, c, to);
+	dtype_bytes(t, (uint64_t)(rows * cols), &bytes);
+	if (library_takes((struct cpu *)d, &m, 1))
+		return bytes * ((use & WEIGHT_FWD ? 1u : 0) + (use & WEIGHT_BWD ? 1u : 0));
+	return use & WEIGHT_LENT ? 0 : bytes;
 }
 
 #ifdef HAVE_DNNL
@@ -124,14 +165,13 @@ static struct mat dense(struct cpu *c, enum cpu_scratch which, struct mat m, enu
 }
 
 /* One product with a packed weight. With gaps between the rows of x or y the library falls back to
- * its reference loops, a thousand times slower: such views go through scratch, and so do bf16
- * results of fp32 products. */
+ * its reference loops, a thousand times slower: such views go through scratch. */
 static void packed(struct cpu *c, struct mat y, struct mat x, const struct onednn_packed *p,
 		   const float *bias, bool add)
 {
-	struct mat to = dense(c, SCRATCH_B, y, c->bf16_products ? y.t : DT_F32);
+	struct mat to = dense(c, SCRATCH_B, y, y.t);
 
-	x = dense(c, SCRATCH_A, x, c->bf16_products ? x.t : DT_F32);
+	x = dense(c, SCRATCH_A, x, DT_BF16);
 	if (onednn_gemm_packed(c->library, to, x, p, bias, add) < 0)
 		mem_new(SIZE_MAX, 1); /* only out of memory is left as a reason */
 	if (to.p != y.p)
@@ -142,37 +182,36 @@ static void packed(struct cpu *c, struct mat y, struct mat x, const struct onedn
 void cpu_linear(struct dev *d, struct mat y, struct mat x, const struct weight *w,
 		const float *bias, bool add)
 {
+	struct cpu *c = (struct cpu *)d;
+
 #ifdef HAVE_DNNL
 	if (w->fwd) {
-		packed((struct cpu *)d, y, x, w->fwd, bias, add);
+		packed(c, y, x, w->fwd, bias, add);
 		return;
 	}
 #endif
-	if (((struct cpu *)d)->blocks)
-		blocks_gemm((struct cpu *)d, y, x, false, w->plain, true, 1, add, bias);
-	else
-		plain_gemm(y, x, false, w->plain, true, 1, add, bias);
+	own(c, (struct product){ y, x, w->b, 1, add, bias, false, true }, w->once);
 }
 
 void cpu_linear_bwd(struct dev *d, struct mat dx, struct mat dy, const struct weight *w)
 {
+	struct cpu *c = (struct cpu *)d;
+
 #ifdef HAVE_DNNL
 	if (w->bwd) {
-		packed((struct cpu *)d, dx, dy, w->bwd, NULL, false);
+		packed(c, dx, dy, w->bwd, NULL, false);
 		return;
 	}
 #endif
-	if (((struct cpu *)d)->blocks)
-		blocks_gemm((struct cpu *)d, dx, dy, false, w->plain, false, 1, 0, NULL);
-	else
-		plain_gemm(dx, dy, false, w->plain, false, 1, 0, NULL);
+	own(c, (struct product){ dx, dy, w->b, 1, 0, NULL, false, false }, false);
 }
 
 /* a^T without gaps: the library is slow at transposed left sides, and those here are skinny. */
-static struct mat transposed(struct cpu *c, enum cpu_scratch which, struct mat a)
+static struct mat transposed(struct cpu *c, struct mat a)
 {
-	struct mat t = mat_view(cpu_scratch(c, which, (size_t)(a.rows * a.cols) * mat_elem(a.t)),
-				a.t, a.cols, a.rows);
+	struct mat t =
+		mat_view(cpu_scratch(c, SCRATCH_C, (size_t)(a.rows * a.cols) * mat_elem(a.t)), a.t,
+			 a.cols, a.rows);
 
 #pragma omp parallel for if (a.rows * a.cols > PARALLEL_FROM)
 	for (int64_t j = 0; j < a.cols; j++) {
@@ -190,41 +229,25 @@ void cpu_gemm(struct dev *d, struct mat c, struct mat a, bool ta, struct mat b, 
 	      float alpha, float beta)
 {
 	struct cpu *cpu = (struct cpu *)d;
+	bool library = library_takes(cpu, &b, 1);
 
-#ifdef HAVE_DNNL
-	if (cpu->blocks) {
-		blocks_gemm(cpu, c, a, ta, b, tb, alpha, beta, NULL);
-		return;
-	}
-	if (!cpu->plain) {
-		struct mat at = a;
-
-		if (ta)
-			at = transposed(cpu, SCRATCH_C, a);
-		if (!cpu->bf16_products && a.t == DT_BF16) {
-			at = widen(cpu, SCRATCH_A, at);
-			b = widen(cpu, SCRATCH_B, b);
-		}
-		if ((c.t == DT_F32 || cpu->bf16_products) &&
-		    onednn_gemm(cpu->library, c, at, false, b, tb, alpha, beta) == 0)
-			return;
-		a = at;
+	if (ta && library) {
+		a = transposed(cpu, a);
 		ta = false;
 	}
+#ifdef HAVE_DNNL
+	if (library && onednn_gemm(cpu->library, c, a, false, b, tb, alpha, beta) == 0)
+		return;
 #endif
-	(void)cpu;
-	(void)transposed;
-	plain_gemm(c, a, ta, b, tb, alpha, beta, NULL);
+	own(cpu, (struct product){ c, a, stack_of(b), alpha, beta, NULL, ta, tb }, false);
 }
 
-/* Our blocks have 64 rows, oneDNN's sgemm goes by 6 of them; where less than 4 are left over it adds up in
- * another order (found by trying every number of rows on AVX2, oneDNN 2.7). Its packed products on
- * AVX-512 get the same rows: at worst three too many. */
+/* The library's products on AVX-512 add up in another order where 1 to 3 of 6 rows are left over of 64. */
 int cpu_steady_rows(struct dev *d, int n)
 {
 	const struct cpu *c = (const struct cpu *)d;
 
-	while (!c->plain && n % 64 % 6 >= 1 && n % 64 % 6 <= 3)
+	while (c->library && n % 64 % 6 >= 1 && n % 64 % 6 <= 3)
 		n++;
 	return n;
 }
@@ -235,14 +258,10 @@ void cpu_sgemm(const struct cpu *c, bool ta, bool tb, int64_t m, int64_t n, int6
 {
 	struct mat ma = { (void *)a, DT_F32, ta ? k : m, ta ? m : k, lda };
 	struct mat mb = { (void *)b, DT_F32, tb ? n : k, tb ? k : n, ldb };
-	struct mat mc = { out, DT_F32, m, n, ldc };
+	struct product p = {
+		{ out, DT_F32, m, n, ldc }, ma, stack_of(mb), alpha, beta, NULL, ta, tb
+	};
+	float *room = c->rooms + omp_get_thread_num() * ROOM;
 
-#ifdef HAVE_DNNL
-	if (!c->plain) {
-		onednn_small_sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, out, ldc);
-		return;
-	}
-#endif
-	(void)c;
-	plain_gemm(mc, ma, ta, mb, tb, alpha, beta, NULL);
+	tile_product(&p, c->isa, 1, room);
 }

@@ -95,21 +95,20 @@ static dnnl_primitive_desc_t describe(dnnl_engine_t engine, const dnnl_memory_de
 	return pd;
 }
 
-/* bf16 at speed needs AVX-512 BF16. Below AVX-512 the library's matmul divides a sum among threads:
- * its bits depend on their number. */
-struct onednn *onednn_open(int threads, bool *bf16_products, bool *bit_stable)
+/* bf16 at speed needs AVX-512 BF16; from AVX-512 on, the bits do not depend on the threads. */
+struct onednn *onednn_open(void)
 {
 	dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
-	struct onednn *s = mem_new(1, sizeof(*s));
+	struct onednn *s;
 
-	(void)threads; /* OpenMP's number is the library's */
+	if (isa < dnnl_cpu_isa_avx512_core_bf16 || isa == dnnl_cpu_isa_avx2_vnni)
+		return NULL;
+	s = mem_new(1, sizeof(*s));
 	if (dnnl_engine_create(&s->engine, dnnl_cpu, 0) != dnnl_success ||
 	    dnnl_stream_create(&s->stream, s->engine, dnnl_stream_default_flags) != dnnl_success) {
 		mem_free(s);
 		return NULL;
 	}
-	*bf16_products = isa >= dnnl_cpu_isa_avx512_core_bf16 && isa != dnnl_cpu_isa_avx2_vnni;
-	*bit_stable = isa >= dnnl_cpu_isa_avx512_core && isa != dnnl_cpu_isa_avx2_vnni;
 	return s;
 }
 
@@ -291,13 +290,6 @@ int onednn_gemm_packed(struct onednn *s, struct mat c, struct mat a, const struc
 	k.packed = 1;
 	dnnl_memory_get_data_handle(p->memory, &weights);
 	return run(s, &k, p, a.p, weights, bias, c.p);
-}
-
-void onednn_small_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha,
-			const float *a, int64_t lda, const float *b, int64_t ldb, float beta,
-			float *out, int64_t ldc)
-{
-	dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, alpha, a, lda, b, ldb, beta, out, ldc);
 }
 #else
 typedef int onednn_is_not_here;

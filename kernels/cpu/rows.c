@@ -16,6 +16,18 @@ CLONES void row_store(void *y, enum dtype t, const float *x, int64_t n)
 	store_row(y, t, x, n);
 }
 
+void row_widen(float *y, struct mat m, int64_t i, int64_t j, int64_t n)
+{
+	const struct dtype_info *info = &dtype_info[m.t];
+	const char *p = (const char *)m.p +
+			(size_t)((i * m.ld + j) / info->block_elems * info->block_bytes);
+
+	if (info->block_elems == 1)
+		row_load(y, p, m.t, n);
+	else
+		dequant_run(y, (const unsigned char *)p, m.t, n);
+}
+
 static void *row(struct mat m, int64_t i)
 {
 	return (char *)m.p + (size_t)(i * m.ld) * mat_elem(m.t);
@@ -69,7 +81,7 @@ void cpu_embed(struct dev *d, struct mat y, struct mat table, const int32_t *ids
 	(void)d;
 #pragma omp parallel for if (y.rows * y.cols > PARALLEL_FROM)
 	for (int64_t i = 0; i < y.rows; i++)
-		convert(row(y, i), y.t, row(table, ids[i]), table.t, y.cols);
+		row_widen(row(y, i), table, ids[i], 0, y.cols);
 }
 
 CLONES static void add_row(float *y, const float *x, int64_t n)

@@ -4,7 +4,7 @@
 #ifndef KERNELS_CPU_VEC_H
 #define KERNELS_CPU_VEC_H
 
-#include "format/dtype.h"
+#include "kernels/ops.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -81,5 +81,7 @@ static inline __attribute__((always_inline)) void store_row(void *y, enum dtype 
 /* rows.c: the same two, compiled for each instruction set. */
 void row_load(float *y, const void *x, enum dtype t, int64_t n);
 void row_store(void *y, enum dtype t, const float *x, int64_t n);
+/* Elements [j, j + n) of row i of a matrix of any type; j begins a block of it. */
+void row_widen(float *y, struct mat m, int64_t i, int64_t j, int64_t n);
 
 #endif

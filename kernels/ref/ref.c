@@ -41,18 +41,30 @@ static void ref_dequant(struct dev *d, struct mat dst, const void *src, enum dty
 	}
 }
 
-static struct weight *ref_weight_new(struct dev *d, struct mat w, unsigned use, struct err *err)
+/* Kept widened: the numbers that the parts stand for. */
+static struct weight *ref_weight_new(struct dev *d, const struct mat *parts, int n, unsigned use,
+				     struct err *err)
 {
 	struct weight *r = mem_new(1, sizeof(*r));
-	size_t bytes = (size_t)(w.rows * w.cols) * mat_elem(w.t);
+	int64_t rows = 0, at = 0;
 
 	(void)use;
-	r->w = mat_view(host_alloc(d, bytes, err), w.t, w.rows, w.cols);
+	for (int i = 0; i < n; i++)
+		rows += parts[i].rows;
+	r->w = mat_view(host_alloc(d, (size_t)(rows * parts->cols) * sizeof(float), err), DT_F32,
+			rows, parts->cols);
 	if (!r->w.p) {
 		mem_free(r);
 		return NULL;
 	}
-	ref_cast(d, r->w, w);
+	for (int i = 0; i < n; i++) {
+		const char *p = parts[i].p;
+		size_t row;
+
+		dtype_bytes(parts[i].t, (uint64_t)parts[i].ld, &row);
+		for (int64_t k = 0; k < parts[i].rows; k++, p += row)
+			ref_dequant(d, mat_rows(r->w, at++, 1), p, parts[i].t);
+	}
 	return r;
 }
 
@@ -68,7 +80,8 @@ static size_t ref_weight_bytes(struct dev *d, enum dtype t, int64_t rows, int64_
 {
 	(void)d;
 	(void)use;
-	return (size_t)(rows * cols) * mat_elem(t);
+	(void)t;
+	return (size_t)(rows * cols) * sizeof(float);
 }
 
 /* c = alpha op(a) op(b) + beta c + bias, rounded once. */
@@ -121,10 +134,11 @@ static int ref_steady_rows(struct dev *d, int n)
 
 static void ref_embed(struct dev *d, struct mat y, struct mat table, const int32_t *ids)
 {
-	(void)d;
+	size_t row;
+
+	dtype_bytes(table.t, (uint64_t)table.ld, &row);
 	for (int64_t i = 0; i < y.rows; i++)
-		for (int64_t j = 0; j < y.cols; j++)
-			elem_set(y, i, j, elem_get(table, ids[i], j));
+		ref_dequant(d, mat_rows(y, i, 1), (char *)table.p + (size_t)ids[i] * row, table.t);
 }
 
 static void ref_scatter_add(struct dev *d, struct mat y, struct mat x, const int32_t *rows)

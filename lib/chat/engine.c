@@ -49,6 +49,7 @@ int engine_load(struct engine *e, const struct engine_options *o, struct err *er
 
 	if (read_dtype(o->dtype, &mo.act, err) < 0)
 		return -1;
+	mo.stored = mo.act == DT_COUNT;
 	if (!o->apart)
 		return open_merged(e, o, &mo, err);
 	if (engine_adapters_open(e, o->adapters, err) < 0 || /* before the weights are read */

@@ -44,24 +44,6 @@ union bits {
 	uint32_t u;
 };
 
-float f16_to_f32(uint16_t h)
-{
-	uint32_t sign = (uint32_t)(h & 0x8000) << 16;
-	uint32_t exponent = h >> 10 & 31, fraction = h & 1023;
-	union bits x;
-
-	if (exponent == 0) {
-		/* Zero and denormals count units of 2^-24, which a float holds exactly. */
-		x.f = (float)fraction * 0x1p-24f;
-		x.u |= sign;
-	} else {
-		uint32_t e = exponent == 31 ? 255 : exponent + 127 - 15;
-
-		x.u = sign | e << 23 | fraction << 13;
-	}
-	return x.f;
-}
-
 uint16_t f32_to_f16(float f)
 {
 	union bits x = { .f = f };

@@ -39,8 +39,23 @@ int dtype_from_ggml(uint32_t ggml_type);
 int dtype_from_name(const char *name);
 
 /* IEEE half and bfloat16, round to nearest even; NaN stays NaN. */
-float f16_to_f32(uint16_t h);
 uint16_t f32_to_f16(float f);
+static inline float f16_to_f32(uint16_t h)
+{
+	uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31;
+	union {
+		uint32_t u;
+		float f;
+	} x = { .u = (exponent == 31 ? 255 : exponent + 127 - 15) << 23 | (uint32_t)(h & 1023)
+										  << 13 };
+
+	if (exponent ==
+	    0) /* zero and denormals count units of 2^-24, which a float holds exactly */
+		x.f = (float)(h & 1023) * 0x1p-24f;
+	x.u |= sign;
+	return x.f;
+}
+
 static inline float bf16_to_f32(uint16_t h)
 {
 	union {

@@ -15,6 +15,7 @@ struct loader {
 	void *raw; /* device: the file's bytes of one tensor */
 	float *wide; /* device: the same as fp32 */
 	size_t raw_bytes, wide_elems;
+	bool stored; /* blocks stay as they are */
 	struct err *err;
 };
 
@@ -72,32 +73,47 @@ static float *vector(struct loader *l, const char *name, int n)
 	return v;
 }
 
+/* A matrix in memory of its own: as the file stores it, or in the activations' type. */
+static int fetch_matrix(struct loader *l, const char *name, int rows, int cols, struct mat *m)
+{
+	struct dev *d = l->m->dev;
+	struct source_tensor t;
+	size_t bytes;
+	bool stored;
+
+	if (source_get(l->src, name, rows, cols, &t, l->err) < 0)
+		return -1;
+	stored = l->stored && dtype_info[t.type].block_elems > 1;
+	*m = mat_view(NULL, stored ? t.type : l->m->act, rows, cols);
+	dtype_bytes(m->t, (uint64_t)rows * (uint64_t)cols, &bytes);
+	m->p = d->ops->alloc(d, bytes, l->err);
+	if (stored && m->p)
+		d->ops->upload(d, m->p, t.data, bytes);
+	source_tensor_free(&t);
+	if (!m->p)
+		return -1;
+	return stored ? 0 : fetch(l, name, *m);
+}
+
 /* Several matrices of one layer with the same input, one below the other, prepared as one. */
-static struct weight *stack(struct loader *l, int layer, const char *const *parts, const int *rows,
+static struct weight *stack(struct loader *l, int layer, const char *const *names, const int *rows,
 			    int n, int cols, unsigned use)
 {
 	struct dev *d = l->m->dev;
-	int64_t total = 0, at = 0;
 	struct weight *w = NULL;
-	struct mat all;
+	struct mat parts[3] = { { 0 } };
 	char name[160];
 	int i;
 
-	for (i = 0; i < n; i++)
-		total += rows[i];
-	all = mat_view(d->ops->alloc(d, (size_t)(total * cols) * mat_elem(l->m->act), l->err),
-		       l->m->act, total, cols);
-	if (!all.p)
-		return NULL;
 	for (i = 0; i < n; i++) {
-		snprintf(name, sizeof(name), "model.layers.%d.%s.weight", layer, parts[i]);
-		if (fetch(l, name, mat_rows(all, at, rows[i])) < 0)
+		snprintf(name, sizeof(name), "model.layers.%d.%s.weight", layer, names[i]);
+		if (fetch_matrix(l, name, rows[i], cols, &parts[i]) < 0)
 			break;
-		at += rows[i];
 	}
 	if (i == n)
-		w = d->ops->weight_new(d, all, use, l->err);
-	d->ops->free(d, all.p);
+		w = d->ops->weight_new(d, parts, n, use, l->err);
+	for (i = 0; i < n; i++)
+		d->ops->free(d, parts[i].p);
 	return w;
 }
 
@@ -178,26 +194,18 @@ static int load_ends(struct loader *l, unsigned use)
 	struct model *m = l->m;
 	struct dev *d = m->dev;
 	const struct arch *a = &m->arch;
-	size_t bytes = (size_t)a->vocab * (size_t)a->hidden * mat_elem(m->act);
 	struct mat head;
-	int rc = -1;
 
-	m->embed = mat_view(d->ops->alloc(d, bytes, l->err), m->act, a->vocab, a->hidden);
-	if (!m->embed.p || fetch(l, "model.embed_tokens.weight", m->embed) < 0 ||
+	if (fetch_matrix(l, "model.embed_tokens.weight", a->vocab, a->hidden, &m->embed) < 0 ||
 	    !(m->norm = vector(l, "model.norm.weight", a->hidden)))
 		return -1;
-	head = m->embed;
-	if (!a->tied) {
-		head.p = d->ops->alloc(d, bytes, l->err);
-		if (!head.p || fetch(l, "lm_head.weight", head) < 0)
-			goto out;
-	}
-	m->head = d->ops->weight_new(d, head, use, l->err);
-	rc = m->head ? 0 : -1;
-out:
-	if (!a->tied)
+	if (a->tied) {
+		m->head = d->ops->weight_new(d, &m->embed, 1, use | WEIGHT_LENT, l->err);
+	} else if (fetch_matrix(l, "lm_head.weight", a->vocab, a->hidden, &head) == 0) {
+		m->head = d->ops->weight_new(d, &head, 1, use, l->err);
 		d->ops->free(d, head.p);
-	return rc;
+	}
+	return m->head ? 0 : -1;
 }
 
 /* cos and sin of every position's angles, taken in fp32 as transformers does. */
@@ -246,7 +254,9 @@ int model_open(struct model *m, struct dev *dev, const struct source *src,
 	       const struct model_options *o, struct err *err)
 {
 	unsigned use = WEIGHT_FWD | (o->train ? WEIGHT_BWD : 0);
-	struct loader l = { .m = m, .src = src, .hook = o->hook, .err = err };
+	struct loader l = {
+		.m = m, .src = src, .hook = o->hook, .stored = o->stored && !o->hook, .err = err
+	};
 	int rc;
 
 	memset(m, 0, sizeof(*m));
@@ -305,5 +315,6 @@ size_t model_bytes(struct dev *dev, const struct arch *a, enum dtype act, bool t
 		       2 * (size_t)a->hidden * sizeof(float);
 
 	return layer * (size_t)a->n_layers + (size_t)a->vocab * (size_t)a->hidden * mat_elem(act) +
-	       dev->ops->weight_bytes(dev, act, a->vocab, a->hidden, use);
+	       dev->ops->weight_bytes(dev, act, a->vocab, a->hidden,
+				      use | (a->tied ? WEIGHT_LENT : 0));
 }

@@ -24,8 +24,9 @@ struct layer {
 struct model {
 	struct dev *dev;
 	struct arch arch;
-	enum dtype act; /* of activations and weights: F32 or BF16 */
-	struct mat embed; /* (V, D)/act */
+	enum dtype
+		act; /* of activations: F32 or BF16; of weights, too, but for blocks that are kept */
+	struct mat embed; /* (V, D) */
 	struct weight *head; /* (V, D) */
 	float *norm; /* (D) */
 	struct layer *layers;
@@ -42,6 +43,7 @@ struct weight_hook {
 struct model_options {
 	enum dtype act; /* DT_COUNT: what suits the checkpoint and the device */
 	bool train; /* prepare weights for the backward pass too */
+	bool stored; /* matrices in blocks (GGUF) stay as they are stored; not with a hook */
 	int n_positions; /* positions that will be used; 0: all there are, at most 8192 */
 	const struct weight_hook *hook; /* NULL: none */
 };

@@ -282,7 +282,7 @@ static void check_linear(void)
 	input(&p, "x", 5, 19, 1);
 	output(&p, 5, 11);
 	p.vec = fresh(1, 11, 1).p;
-	p.w = op->weight_new(dev, w, WEIGHT_FWD | WEIGHT_BWD, &err);
+	p.w = op->weight_new(dev, &w, 1, WEIGHT_FWD | WEIGHT_BWD, &err);
 	p.forward = linear_forward;
 	p.backward = linear_backward;
 	check_problem(&p);

@@ -43,7 +43,7 @@ static struct weight *frozen(struct rig *r, int64_t rows, int64_t cols, unsigned
 	struct mat w = rig_in(r, "w", r->t, rows, cols);
 	struct slot *s = &r->slot[r->n - 1];
 	struct err err;
-	struct weight *p = r->ops->weight_new(r->d, w, use, &err);
+	struct weight *p = r->ops->weight_new(r->d, &w, 1, use, &err);
 
 	if (!p) {
 		note("%s: %s", r->ops->name, err.msg);
