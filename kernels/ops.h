@@ -63,6 +63,19 @@ struct adamw {
 	float grad_scale; /* clipping: min(1, max_norm / (norm + 1e-6)) */
 };
 
+/* The largest calls to come: what a back end's scratch follows from. What is 0 does not come. */
+struct op_limits {
+	enum dtype act; /* of activations */
+	bool backward, dropout;
+	int64_t rows; /* T: of linear and gemm, of attention's queries and new keys */
+	int64_t cols; /* the most columns of an activation: inputs and outputs of linear */
+	int64_t head_rows, vocab; /* logits (n, V) that exist at a time */
+	int64_t rank; /* the short side of gemm */
+	int n_heads, n_kv_heads, head_size;
+	int max_q, max_k; /* longest segment, most keys of one */
+	size_t params; /* of sumsq */
+};
+
 /* LENT: the parts outlive the weight, which need not copy them. */
 enum weight_use { WEIGHT_FWD = 1, WEIGHT_BWD = 2, WEIGHT_LENT = 4 };
 
@@ -78,6 +91,10 @@ struct ops {
 	void (*zero)(struct dev *d, void *dst, size_t bytes);
 	int (*sync)(struct dev *d, struct err *err);
 	void (*close)(struct dev *d);
+	/* Scratch of the ops themselves. After reserve no op within the limits allocates; without it they
+	 * take what they need when they need it. scratch_bytes: what reserve makes of it. */
+	size_t (*scratch_bytes)(struct dev *d, const struct op_limits *l);
+	int (*reserve)(struct dev *d, const struct op_limits *l, struct err *err);
 
 	/* dst[i] = src[i] in dst's type (round to nearest even). Same shape. */
 	void (*cast)(struct dev *d, struct mat dst, struct mat src);

@@ -23,11 +23,15 @@ CLONES static double block_sumsq(const float *g, int64_t n)
 	return sum;
 }
 
+size_t cpu_sumsq_scratch(size_t n)
+{
+	return n ? ((n + BLOCK - 1) / BLOCK + 1) * sizeof(double) : 0;
+}
+
 void cpu_sumsq(struct dev *d, float *out, const float *g, size_t n)
 {
 	int64_t blocks = ((int64_t)n + BLOCK - 1) / BLOCK;
-	double *part =
-		cpu_scratch((struct cpu *)d, SCRATCH_A, (size_t)(blocks + 1) * sizeof(*part));
+	double *part = cpu_scratch((struct cpu *)d, SCRATCH_A, cpu_sumsq_scratch(n));
 	double sum = 0;
 
 #pragma omp parallel for if (n > PARALLEL_FROM)

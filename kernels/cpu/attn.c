@@ -3,7 +3,8 @@
  * Packed grouped-query attention. A task is a block of queries of one segment and one kv head; its
  * products are small fp32 matrix products on the task's own thread. In the backward pass a task is
  * a segment and a kv head; it keeps its own dk and dv, and these are added up in the order of the
- * segments, so that segments may share keys and threads never meet.
+ * segments, so that segments may share keys and threads never meet. Where many share keys, they are
+ * taken in waves: what is kept stays a few times dk and dv.
  */
 #include "kernels/cpu/cpu.h"
 
@@ -14,6 +15,7 @@
 #include <omp.h>
 
 #define QUERIES 64 /* rows of a block */
+#define WAVE    4 /* keys of a wave's segments together, in rows of k */
 
 /* One segment's keys: how many, and how many query 0 does not see of the last range. */
 struct keys {
@@ -96,10 +98,9 @@ struct room {
 	float *q, *dout, *o; /* (QUERIES, E) */
 };
 
-static size_t room_floats(const struct attn_shape *s)
+static size_t room_floats(int64_t max_k, int64_t head_size)
 {
-	return (size_t)s->max_k * (size_t)(2 * s->head_size + 2 * QUERIES) +
-	       (size_t)(3 * QUERIES * s->head_size);
+	return (size_t)(max_k * (2 * head_size + 2 * QUERIES) + 3 * QUERIES * head_size);
 }
 
 static struct room room_at(float *p, const struct attn_shape *s)
@@ -169,7 +170,7 @@ void cpu_attn(struct dev *d, struct mat o, float *lse, struct mat q, struct mat 
 	      const struct attn_shape *s)
 {
 	struct cpu *c = (struct cpu *)d;
-	size_t each = room_floats(s);
+	size_t each = room_floats(s->max_k, s->head_size);
 	float *all = cpu_scratch(c, SCRATCH_ATTN, (size_t)c->threads * each * sizeof(float));
 	int group = s->n_heads / s->n_kv_heads;
 	int64_t blocks = (s->max_q + QUERIES - 1) / QUERIES;
@@ -277,57 +278,120 @@ static void zero_rows(struct mat m)
 		memset((float *)m.p + i * m.ld, 0, (size_t)m.cols * sizeof(float));
 }
 
+/* The backward pass of one call: what its tasks share. */
+struct bwd {
+	const struct cpu *c;
+	struct bwd_call call;
+	struct mat k, v, dk, dv;
+	size_t each; /* floats of a thread's room */
+	float *rooms, *sums; /* of the threads; of a wave's tasks */
+	size_t *start; /* of a segment's own dk, dv within sums */
+};
+
+/* One segment and kv head: its own dk and dv, one behind the other. */
+static void bwd_task(const struct bwd *w, int g, int hk)
+{
+	const struct attn_shape *s = w->call.s;
+	struct room r = room_at(w->rooms + (size_t)omp_get_thread_num() * w->each, s);
+	const struct attn_seg *seg = &s->segs[g];
+	struct keys n = keys_of(s, seg);
+	size_t own_floats = (size_t)(n.n * s->head_size);
+	float *own = w->sums + w->start[g] + (size_t)hk * 2 * own_floats;
+	int64_t queries = seg->q_end - seg->q_begin;
+	int group = s->n_heads / s->n_kv_heads;
+
+	memset(own, 0, 2 * own_floats * sizeof(float));
+	collect(r.k, w->k, hk, s, seg);
+	collect(r.v, w->v, hk, s, seg);
+	for (int64_t i = 0; i < queries; i += QUERIES) {
+		struct block now = block_of(s, n, i, queries - i < QUERIES ? queries - i : QUERIES);
+
+		for (int h = hk * group; h < (hk + 1) * group; h++)
+			bwd_block(w->c, &r, &w->call, seg, &now, h, own, own + own_floats);
+	}
+}
+
+/* Segments [first, end), then their sums in order. */
+static void bwd_wave(const struct bwd *w, int first, int end)
+{
+	const struct attn_shape *s = w->call.s;
+
+#pragma omp parallel for collapse(2) schedule(dynamic) num_threads(w->c->threads)
+	for (int g = first; g < end; g++)
+		for (int hk = 0; hk < s->n_kv_heads; hk++)
+			bwd_task(w, g, hk);
+#pragma omp parallel for
+	for (int hk = 0; hk < s->n_kv_heads; hk++) {
+		for (int g = first; g < end; g++) {
+			size_t n = (size_t)(keys_of(s, &s->segs[g]).n * s->head_size);
+			const float *own = w->sums + w->start[g] + (size_t)hk * 2 * n;
+
+			spread(w->dk, own, hk, s, &s->segs[g]);
+			spread(w->dv, own + n, hk, s, &s->segs[g]);
+		}
+	}
+}
+
+/* Floats of a wave's sums: one segment always fits. */
+static size_t wave_floats(int64_t k_rows, int64_t max_k, int64_t kv_cols)
+{
+	int64_t rows = WAVE * k_rows > max_k ? WAVE * k_rows : max_k;
+
+	return (size_t)(rows * 2 * kv_cols);
+}
+
+/* Bytes of the starts, so that what follows is aligned. */
+static size_t starts_bytes(int64_t n_segs)
+{
+	return ((size_t)n_segs * sizeof(size_t) + 63) / 64 * 64;
+}
+
+size_t cpu_attn_scratch(const struct cpu *c, const struct op_limits *l)
+{
+	size_t floats = (size_t)c->threads * room_floats(l->max_k, l->head_size);
+
+	if (!l->n_heads)
+		return 0;
+	if (l->backward)
+		floats += wave_floats(l->rows, l->max_k, (int64_t)l->n_kv_heads * l->head_size);
+	return floats * sizeof(float) + (l->backward ? starts_bytes(l->rows) : 0);
+}
+
 void cpu_attn_bwd(struct dev *d, struct mat dq, struct mat dk, struct mat dv, struct mat dout,
 		  struct mat o, struct mat q, struct mat k, struct mat v, const float *lse,
 		  const struct attn_shape *s)
 {
 	struct cpu *c = (struct cpu *)d;
-	struct bwd_call call = { dq, dout, o, q, lse, s };
-	size_t each = room_floats(s), total = 0, size = (size_t)s->head_size;
-	size_t *start = mem_new((size_t)s->n_segs + 1, sizeof(*start));
-	int group = s->n_heads / s->n_kv_heads, kv = s->n_kv_heads;
-	float *all, *sums;
+	size_t width = 2 * (size_t)k.cols, starts = starts_bytes(s->n_segs), total = 0, room;
+	struct bwd w = {
+		.c = c, .call = { dq, dout, o, q, lse, s }, .k = k, .v = v, .dk = dk, .dv = dv
+	};
+	int first = 0;
+	char *all;
 
-	for (int g = 0; g < s->n_segs; g++) {
-		start[g] = total;
-		total += (size_t)keys_of(s, &s->segs[g]).n * size * 2 * (size_t)kv;
-	}
-	all = cpu_scratch(c, SCRATCH_ATTN, ((size_t)c->threads * each + total) * sizeof(float));
-	sums = all + (size_t)c->threads * each;
-#pragma omp parallel for collapse(2) schedule(dynamic) num_threads(c->threads)
-	for (int g = 0; g < s->n_segs; g++) {
-		for (int hk = 0; hk < kv; hk++) {
-			struct room r = room_at(all + (size_t)omp_get_thread_num() * each, s);
-			const struct attn_seg *seg = &s->segs[g];
-			struct keys n = keys_of(s, seg);
-			float *own = sums + start[g] + (size_t)hk * 2 * (size_t)n.n * size;
-			int64_t queries = seg->q_end - seg->q_begin;
-
-			memset(own, 0, 2 * (size_t)n.n * size * sizeof(float));
-			collect(r.k, k, hk, s, seg);
-			collect(r.v, v, hk, s, seg);
-			for (int64_t i = 0; i < queries; i += QUERIES) {
-				struct block now =
-					block_of(s, n, i,
-						 queries - i < QUERIES ? queries - i : QUERIES);
-
-				for (int h = hk * group; h < (hk + 1) * group; h++)
-					bwd_block(c, &r, &call, seg, &now, h, own,
-						  own + (size_t)n.n * size);
-			}
-		}
-	}
+	for (int g = 0; g < s->n_segs; g++)
+		total += (size_t)keys_of(s, &s->segs[g]).n * width;
+	room = wave_floats(k.rows, s->max_k, k.cols);
+	room = total < room ? total : room;
+	w.each = room_floats(s->max_k, s->head_size);
+	all = cpu_scratch(c, SCRATCH_ATTN,
+			  starts + ((size_t)c->threads * w.each + room) * sizeof(float));
+	w.start = (size_t *)(void *)all;
+	w.rooms = (float *)(void *)(all + starts);
+	w.sums = w.rooms + (size_t)c->threads * w.each;
 	zero_rows(dk);
 	zero_rows(dv);
-#pragma omp parallel for
-	for (int hk = 0; hk < kv; hk++) {
-		for (int g = 0; g < s->n_segs; g++) {
-			size_t n = (size_t)keys_of(s, &s->segs[g]).n * size;
-			const float *own = sums + start[g] + (size_t)hk * 2 * n;
+	total = 0;
+	for (int g = 0; g < s->n_segs; g++) {
+		size_t n = (size_t)keys_of(s, &s->segs[g]).n * width;
 
-			spread(dk, own, hk, s, &s->segs[g]);
-			spread(dv, own + n, hk, s, &s->segs[g]);
+		if (total + n > room) {
+			bwd_wave(&w, first, g);
+			first = g;
+			total = 0;
 		}
+		w.start[g] = total;
+		total += n;
 	}
-	mem_free(start);
+	bwd_wave(&w, first, s->n_segs);
 }

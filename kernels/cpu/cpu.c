@@ -5,20 +5,6 @@
 
 #include <omp.h>
 
-void *cpu_scratch(struct cpu *c, enum cpu_scratch which, size_t bytes)
-{
-	if (c->scratch_bytes[which] < bytes) {
-		struct err err;
-
-		mem_free(c->scratch[which]);
-		c->scratch[which] = host_alloc(&c->dev, bytes, &err);
-		if (!c->scratch[which])
-			mem_new(SIZE_MAX, 1); /* ends the process with the usual line */
-		c->scratch_bytes[which] = bytes;
-	}
-	return c->scratch[which];
-}
-
 static void cpu_close(struct dev *d)
 {
 	struct cpu *c = (struct cpu *)d;
@@ -27,7 +13,7 @@ static void cpu_close(struct dev *d)
 	if (c->library)
 		onednn_close(c->library);
 #endif
-	for (size_t i = 0; i < sizeof(c->scratch) / sizeof(*c->scratch); i++)
+	for (int i = 0; i < SCRATCHES; i++)
 		mem_free(c->scratch[i]);
 	mem_free(c->rooms);
 	mem_free(c);
@@ -42,6 +28,8 @@ static const struct ops ops_template = {
 	.zero = host_zero,
 	.sync = host_sync,
 	.close = cpu_close,
+	.scratch_bytes = cpu_scratch_bytes,
+	.reserve = cpu_reserve,
 	.cast = cpu_cast,
 	.dequant = cpu_dequant,
 	.weight_new = cpu_weight_new,

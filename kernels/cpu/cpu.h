@@ -12,6 +12,8 @@
 
 enum isa { ISA_NONE, ISA_AVX2, ISA_AVX512 };
 
+enum cpu_scratch { SCRATCH_A, SCRATCH_B, SCRATCH_C, SCRATCH_ATTN, SCRATCHES };
+
 struct cpu {
 	struct dev dev;
 	int threads;
@@ -19,14 +21,16 @@ struct cpu {
 	float *rooms; /* of our products: ROOM floats for each thread */
 	struct onednn
 		*library; /* NULL: not built in, not wanted, or it does not multiply bf16 here */
-	void *scratch[4]; /* grown on demand, kept */
-	size_t scratch_bytes[4];
+	void *scratch[SCRATCHES]; /* grown on demand, kept */
+	size_t scratch_bytes[SCRATCHES];
 };
 
-enum cpu_scratch { SCRATCH_A, SCRATCH_B, SCRATCH_C, SCRATCH_ATTN };
-
-/* At least `bytes` of the device's scratch of that number; its old content is lost. */
+/* scratch.c. At least `bytes` of the device's scratch of that number; its old content is lost. */
 void *cpu_scratch(struct cpu *c, enum cpu_scratch which, size_t bytes);
+size_t cpu_scratch_bytes(struct dev *d, const struct op_limits *l);
+int cpu_reserve(struct dev *d, const struct op_limits *l, struct err *err);
+/* What the products take of A, B and C; and what they take beside that and give back. */
+size_t cpu_matmul_scratch(const struct cpu *c, const struct op_limits *l, size_t bytes[SCRATCHES]);
 
 /* matmul.c */
 struct weight *cpu_weight_new(struct dev *d, const struct mat *parts, int n, unsigned use,
@@ -80,12 +84,15 @@ void cpu_attn(struct dev *d, struct mat o, float *lse, struct mat q, struct mat 
 void cpu_attn_bwd(struct dev *d, struct mat dq, struct mat dk, struct mat dv, struct mat dout,
 		  struct mat o, struct mat q, struct mat k, struct mat v, const float *lse,
 		  const struct attn_shape *s);
+/* Bytes that both take, for the largest of such calls. */
+size_t cpu_attn_scratch(const struct cpu *c, const struct op_limits *l);
 void cpu_swiglu(struct dev *d, struct mat y, struct mat gate, struct mat up);
 void cpu_swiglu_bwd(struct dev *d, struct mat dgate, struct mat dup, struct mat dy, struct mat gate,
 		    struct mat up);
 void cpu_xent(struct dev *d, float *logp, struct mat dlogits, struct mat logits,
 	      const int32_t *targets);
 void cpu_sumsq(struct dev *d, float *out, const float *g, size_t n);
+size_t cpu_sumsq_scratch(size_t n);
 void cpu_adamw(struct dev *d, float *p, float *m, float *v, const float *g, size_t n,
 	       const struct adamw *h);
 

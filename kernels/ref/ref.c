@@ -13,9 +13,44 @@ struct weight {
 	struct mat w;
 };
 
+struct ref {
+	struct dev dev;
+	void *scratch; /* attention's; grown on demand, kept */
+	size_t bytes;
+};
+
 static void ref_close(struct dev *d)
 {
+	mem_free(((struct ref *)d)->scratch);
 	mem_free(d);
+}
+
+static void *scratch(struct dev *d, size_t bytes)
+{
+	struct ref *r = (struct ref *)d;
+
+	if (r->bytes < bytes) {
+		mem_free(r->scratch);
+		r->scratch = mem_new(bytes, 1);
+		r->bytes = bytes;
+	}
+	return r->scratch;
+}
+
+/* Keys that a query sees and their weights; in the backward pass sums for every element of k and v. */
+static size_t ref_scratch_bytes(struct dev *d, const struct op_limits *l)
+{
+	(void)d;
+	return (size_t)l->max_k * (sizeof(int64_t) + sizeof(double)) +
+	       (l->backward ? (size_t)(l->rows * l->n_kv_heads * l->head_size) * 2 * sizeof(double)
+			    : 0);
+}
+
+static int ref_reserve(struct dev *d, const struct op_limits *l, struct err *err)
+{
+	(void)err;
+	scratch(d, ref_scratch_bytes(d, l));
+	return 0;
 }
 
 static void ref_cast(struct dev *d, struct mat dst, struct mat src)
@@ -271,10 +306,10 @@ static double weights(const struct attn_shape *sh, struct mat q, struct mat k, i
 static void ref_attn(struct dev *d, struct mat o, float *lse, struct mat q, struct mat k,
 		     struct mat v, const struct attn_shape *sh)
 {
-	int64_t *rows = mem_new((size_t)sh->max_k, sizeof(*rows)), size = sh->head_size;
-	double *p = mem_new((size_t)sh->max_k, sizeof(*p));
+	size_t keys = (size_t)sh->max_k;
+	double *p = scratch(d, keys * (sizeof(double) + sizeof(int64_t)));
+	int64_t *rows = (int64_t *)(void *)(p + keys), size = sh->head_size;
 
-	(void)d;
 	for (int s = 0; s < sh->n_segs; s++) {
 		for (int64_t t = sh->segs[s].q_begin; t < sh->segs[s].q_end; t++) {
 			int64_t n = seen(sh, &sh->segs[s], t, rows);
@@ -295,8 +330,6 @@ static void ref_attn(struct dev *d, struct mat o, float *lse, struct mat q, stru
 			}
 		}
 	}
-	mem_free(rows);
-	mem_free(p);
 }
 
 /* One query of one head: adds to dq (written), dk, dv (doubles, Tk x K E). */
@@ -339,14 +372,14 @@ static void ref_attn_bwd(struct dev *d, struct mat dq, struct mat dk, struct mat
 			 struct mat dout, struct mat o, struct mat q, struct mat k, struct mat v,
 			 const float *lse, const struct attn_shape *sh)
 {
-	int64_t *rows = mem_new((size_t)sh->max_k, sizeof(*rows));
-	double *p = mem_new((size_t)sh->max_k, sizeof(*p));
-	size_t total = (size_t)(k.rows * k.cols);
-	double *sum_k = mem_new(total, sizeof(double)), *sum_v = mem_new(total, sizeof(double));
+	size_t total = (size_t)(k.rows * k.cols), keys = (size_t)sh->max_k;
+	double *p = scratch(d, (keys + 2 * total) * sizeof(double) + keys * sizeof(int64_t));
+	double *sum_k = p + keys, *sum_v = sum_k + total;
+	int64_t *rows = (int64_t *)(void *)(sum_v + total);
 
-	(void)d;
 	(void)o;
 	(void)lse;
+	memset(sum_k, 0, 2 * total * sizeof(double));
 	for (int s = 0; s < sh->n_segs; s++) {
 		for (int64_t t = sh->segs[s].q_begin; t < sh->segs[s].q_end; t++) {
 			int64_t n = seen(sh, &sh->segs[s], t, rows);
@@ -362,10 +395,6 @@ static void ref_attn_bwd(struct dev *d, struct mat dq, struct mat dk, struct mat
 			elem_set(dv, i, j, (float)sum_v[i * k.cols + j]);
 		}
 	}
-	mem_free(rows);
-	mem_free(p);
-	mem_free(sum_k);
-	mem_free(sum_v);
 }
 
 static double sigmoid(double x)
@@ -469,6 +498,8 @@ struct dev *ref_open(struct err *err)
 		.zero = host_zero,
 		.sync = host_sync,
 		.close = ref_close,
+		.scratch_bytes = ref_scratch_bytes,
+		.reserve = ref_reserve,
 		.cast = ref_cast,
 		.dequant = ref_dequant,
 		.weight_new = ref_weight_new,
@@ -495,9 +526,9 @@ struct dev *ref_open(struct err *err)
 		.sumsq = ref_sumsq,
 		.adamw = ref_adamw,
 	};
-	struct dev *d = mem_new(1, sizeof(*d));
+	struct ref *r = mem_new(1, sizeof(*r));
 
 	(void)err;
-	d->ops = &ops;
-	return d;
+	r->dev.ops = &ops;
+	return &r->dev;
 }

@@ -23,7 +23,7 @@ static bool shapes_attn(int i, int64_t *s)
 		{ SINGLE, 200, 2, 2, 64, 70 }, { SINGLE, 65, 6, 2, 32, 64 },
 		{ PACKED, 0, 4, 1, 64, 5 },    { TRIE, 65, 4, 1, 64, 67 },
 		{ CACHE, 1, 6, 2, 32, 1 },     { CACHE, 64, 4, 1, 128, 30 },
-		{ UNHELD, 65, 3, 1, 32, 9 },
+		{ UNHELD, 65, 3, 1, 32, 9 },   { FAN, 30, 6, 2, 32 },
 	};
 
 	if (i >= (int)(sizeof(all) / sizeof(*all)))

@@ -5,11 +5,11 @@
 
 #include "kernels/ops.h"
 
-enum layout_kind { SINGLE, PACKED, TRIE, CACHE, UNHELD };
+enum layout_kind { SINGLE, PACKED, TRIE, FAN, CACHE, UNHELD };
 
 struct layout {
-	struct attn_seg segs[8];
-	struct attn_range ranges[16];
+	struct attn_seg segs[32];
+	struct attn_range ranges[64];
 	int n_segs, n_ranges, q_rows, k_rows, max_q, max_k;
 };
 
@@ -57,6 +57,11 @@ static void layout_make(struct layout *l, enum layout_kind kind, int n)
 	case TRIE:
 		at = layout_pair(l, 0, 70, 65, 2);
 		layout_pair(l, at, 1, 64, n);
+		break;
+	case FAN: /* n short tails that share one beginning: more keys than a wave of the backward pass has */
+		layout_add(l, 0, at = 65, 0, 0, 0, 65);
+		for (int i = 0; i < n; at += 1 + i++ % 3)
+			layout_add(l, at, 1 + i % 3, 0, 65, at, 1 + i % 3);
 		break;
 	case CACHE: /* one token, a few, and more than a block, behind keys that are there */
 		layout_add(l, 0, 1, 0, 0, 0, 50);
