@@ -23,6 +23,11 @@ bool fault_counted(enum fault kind)
 	return n == fails_at[kind];
 }
 
+long fault_calls(enum fault kind)
+{
+	return atomic_load(&calls[kind]);
+}
+
 static void tell(void)
 {
 	for (int i = 0; i < FAULT_KINDS; i++)

@@ -24,6 +24,9 @@ extern bool fault_wanted;
 /* Counts the call; true when it is the one to fail. */
 bool fault_counted(enum fault kind);
 
+/* Calls of a kind so far, where fault_wanted. */
+long fault_calls(enum fault kind);
+
 static inline bool fault_due(enum fault kind)
 {
 	return __builtin_expect(fault_wanted, false) && fault_counted(kind);

@@ -109,6 +109,22 @@ void file_close(struct file *f)
 	*f = (struct file){ 0 };
 }
 
+void file_forget(const struct file *f, const void *p, size_t n)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGE_SIZE), from = (uintptr_t)p, to = from + n;
+
+	if (!f->mapped) /* the heap has no other copy */
+		return;
+	if (to == (uintptr_t)f->p + f->n)
+		to += page - 1;
+	if (from != (uintptr_t)f->p)
+		from += page - 1;
+	from &= ~(page - 1);
+	to &= ~(page - 1);
+	if (from < to)
+		madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 bool file_exists(const char *path)
 {
 	return access(path, F_OK) == 0;

@@ -27,6 +27,8 @@ struct file {
 /* "-" is standard input. Folders and devices are refused with a clear message. */
 int file_open(struct file *f, const char *path, struct err *err);
 void file_close(struct file *f);
+/* Whole pages of [p, p + n) that have been read need not stay in memory; they can be read again. */
+void file_forget(const struct file *f, const void *p, size_t n);
 /* The first n bytes, or fewer when there are no more or the file cannot be read. */
 size_t file_peek(const char *path, void *p, size_t n);
 /* Of a descriptor: at most n bytes, 0 at the end, -1 an error; all of n bytes. A signal in between does

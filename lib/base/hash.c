@@ -50,6 +50,9 @@ struct hash_hex hash_bytes(const void *p, size_t n)
 	return hash_end(h);
 }
 
+/* Of a file as large as a model no more than this is in memory. */
+#define PIECE ((size_t)1 << 22)
+
 static bool not_hidden(const char *name)
 {
 	return name[0] != '.';
@@ -86,12 +89,19 @@ int hash_dir(struct hash_hex *hex, const char *path, bool (*counts)(const char *
 int hash_path(struct hash_hex *hex, const char *path, struct err *err)
 {
 	struct file f;
+	struct hash *h;
 
 	if (file_is_dir(path))
 		return hash_dir(hex, path, not_hidden, err);
 	if (file_open(&f, path, err) < 0)
 		return -1;
-	*hex = hash_bytes(f.p, f.n);
+	h = hash_new();
+	for (size_t at = 0, n; at < f.n; at += n) {
+		n = f.n - at < PIECE ? f.n - at : PIECE;
+		hash_add(h, f.p + at, n);
+		file_forget(&f, f.p + at, n);
+	}
+	*hex = hash_end(h);
 	file_close(&f);
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include "base/fault.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +74,13 @@ char *mem_strndup(const char *s, size_t n)
 
 	memcpy(p, s, n);
 	return p;
+}
+
+void mem_exact(void)
+{
+#ifdef M_MMAP_THRESHOLD
+	mallopt(M_MMAP_THRESHOLD, 1 << 20); /* glibc's own choice grows with every block freed */
+#endif
 }
 
 size_t mem_physical(void)

@@ -20,6 +20,9 @@ char *mem_strdup(const char *s);
 char *mem_strndup(const char *s, size_t n);
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void mem_free(void *p); /* NULL is fine */
+/* From now on blocks of a megabyte and more go back to the system when they are freed, whatever was
+ * freed before: what a process holds is then what it asked for. */
+void mem_exact(void);
 size_t mem_physical(void); /* bytes of memory that the machine has */
 
 /* Checked arithmetic: true and *r set when it fits. */

@@ -38,7 +38,7 @@ const struct key config_keys[] = {
 	USED(ref_model_adapters, LIST, D, NULL,
 	     "Adapters that the reference model wears.",),
 	USED(disable_gradient_checkpointing, BOOL, S | D, "false",
-	     "Keep all activations instead of computing them again: more memory, less time.",),
+	     "Never compute activations again where memory is short: micro-batches get smaller instead.",),
 
 	/* method */
 	USED(stage, STR, S | D | T, "sft", "What is trained.",

@@ -88,3 +88,14 @@ bool tensor_entry_count(const struct tensor_entry *e, uint64_t *n)
 			return false;
 	return true;
 }
+
+void tensors_forget(const struct tensors *t, const void *data, size_t bytes)
+{
+	for (size_t i = 0; i < t->n_files; i++) {
+		const struct file *f = &t->files[i];
+
+		if ((const unsigned char *)data >= f->p &&
+		    (const unsigned char *)data < f->p + f->n)
+			file_forget(f, data, bytes);
+	}
+}

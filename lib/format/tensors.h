@@ -46,6 +46,8 @@ const struct tensor *tensors_find(const struct tensors *t, const char *name);
  * otherwise; -1 when two become one. */
 int tensors_rename(struct tensors *t, void (*rename)(const char *name, char *out, size_t n),
 		   struct err *err);
+/* Bytes of a tensor's data that have been read need not stay in memory (file_forget). */
+void tensors_forget(const struct tensors *t, const void *data, size_t bytes);
 /* Fine on {0}. */
 void tensors_close(struct tensors *t);
 

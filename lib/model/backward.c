@@ -188,8 +188,8 @@ void pass_backward(struct pass *p, const struct batch *b, struct lora *lora, con
 		struct layer_view y = layer_view(p, l, b->n_tokens, lora);
 		bool stop = l == lora->first_layer;
 
-		if (p->o.recompute)
-			layer_forward(p, b, lora, NULL, l);
+		if (l < p->o.recompute)
+			layer_forward(p, b, lora, NULL, l, true);
 		feed_forward_bwd(p, b, lora, l, &y, stop);
 		if (!stop || lora->first_group <= GROUP_O)
 			attention_bwd(p, b, lora, l, &y, stop);

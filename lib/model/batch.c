@@ -5,6 +5,15 @@
 
 #include <string.h>
 
+size_t batch_bytes(const struct batch_limits *l)
+{
+	const struct batch *b = NULL;
+
+	return (size_t)l->tokens * (sizeof(*b->ids) + sizeof(*b->pos)) +
+	       (size_t)l->segs * sizeof(*b->segs) + (size_t)l->ranges * sizeof(*b->ranges) +
+	       (size_t)l->rows * (sizeof(*b->rows) + sizeof(*b->targets));
+}
+
 void batch_open(struct batch *b, const struct batch_limits *limits)
 {
 	memset(b, 0, sizeof(*b));

@@ -24,6 +24,7 @@ struct batch {
 	int32_t *rows, *targets; /* (n_rows): token index, id it is to predict */
 };
 
+size_t batch_bytes(const struct batch_limits *limits); /* what it takes */
 void batch_open(struct batch *b, const struct batch_limits *limits);
 void batch_close(struct batch *b);
 void batch_reset(struct batch *b);

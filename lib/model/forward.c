@@ -9,14 +9,13 @@ struct layer_view layer_view(const struct pass *p, int layer, int n_tokens, cons
 	const struct arch *a = &p->m->arch;
 	enum dtype act = p->m->act;
 	size_t e = mat_elem(act), t = (size_t)p->o.limits.tokens;
-	size_t kept = p->o.train && !p->o.recompute ? (size_t)layer : 0;
-	size_t input = p->o.train ? (size_t)layer : 0;
+	size_t kept = (size_t)layer_slot(p, layer), input = (size_t)layer_input(p, layer);
+	size_t next = (size_t)layer_input(p, layer + 1);
 	int q = a->n_heads * a->head_size, kv = a->n_kv_heads * a->head_size, d = a->hidden;
 	struct layer_view y = { 0 };
 
 	y.x = mat_view(p->x + input * t * (size_t)d, DT_F32, n_tokens, d);
-	y.x_next = p->o.train ? mat_view(p->x + (input + 1) * t * (size_t)d, DT_F32, n_tokens, d)
-			      : y.x;
+	y.x_next = mat_view(p->x + next * t * (size_t)d, DT_F32, n_tokens, d);
 	y.x_mid = mat_view(p->x_mid + kept * t * (size_t)d, DT_F32, n_tokens, d);
 	y.rstd_attn = p->rstd_attn + kept * t;
 	y.rstd_ffn = p->rstd_ffn + kept * t;
@@ -62,7 +61,7 @@ struct mat layer_dropped(const struct pass *p, const struct lora *lora, int laye
 	return y;
 }
 
-/* u = x A^T of a group, keeping u; then y[module] += scale u Bt. */
+/* u = x A^T of a group, keeping u; then y[module] += scale u Bt, unless y.p is NULL. */
 static void lora_add(const struct pass *p, const struct lora *lora, int layer, enum lora_group g,
 		     struct mat y, struct mat x, struct mat u_all)
 {
@@ -85,7 +84,7 @@ static void lora_add(const struct pass *p, const struct lora *lora, int layer, e
 			op->gemm(p->m->dev, um,
 				 layer_dropped(p, lora, layer, (enum lora_module)m, x), false,
 				 mat_rows(a, ll->row_of[m], ll->rank[m]), true, 1, 0);
-		if (ll->rank[m])
+		if (ll->rank[m] && y.p)
 			op->gemm(p->m->dev, mat_cols(y, at, bt.cols), um, false, bt, false,
 				 ll->scale[m], 1);
 		at += bt.cols;
@@ -154,7 +153,7 @@ static void attention(struct pass *p, const struct batch *b, const struct lora *
 }
 
 static void feed_forward(struct pass *p, const struct batch *b, const struct lora *lora, int layer,
-			 const struct layer_view *y)
+			 const struct layer_view *y, bool again)
 {
 	struct model *m = p->m;
 	struct dev *dev = m->dev;
@@ -170,18 +169,22 @@ static void feed_forward(struct pass *p, const struct batch *b, const struct lor
 	lora_add(p, lora, layer, GROUP_GATE_UP, wide, h, y->u);
 	op->cast(dev, y->gate_up, wide);
 	op->swiglu(dev, act, y->gate, y->up);
+	if (again) {
+		lora_add(p, lora, layer, GROUP_DOWN, (struct mat){ 0 }, act, y->u);
+		return;
+	}
 	op->copy(dev, y->x_next.p, y->x_mid.p, (size_t)(y->x.rows * y->x.cols) * sizeof(float));
 	op->linear(dev, y->x_next, act, w->down, w->down_bias, true);
 	lora_add(p, lora, layer, GROUP_DOWN, y->x_next, act, y->u);
 }
 
 void layer_forward(struct pass *p, const struct batch *b, const struct lora *lora,
-		   const struct kv *kv, int layer)
+		   const struct kv *kv, int layer, bool again)
 {
 	struct layer_view y = layer_view(p, layer, b->n_tokens, lora);
 
 	attention(p, b, lora, kv, layer, &y);
-	feed_forward(p, b, lora, layer, &y);
+	feed_forward(p, b, lora, layer, &y, again);
 }
 
 static void upload_batch(struct pass *p, const struct batch *b)
@@ -210,7 +213,7 @@ void pass_forward(struct pass *p, const struct batch *b, const struct lora *lora
 	m->dev->ops->embed(m->dev, mat_view(p->x, DT_F32, b->n_tokens, m->arch.hidden), m->embed,
 			   p->ids);
 	for (int l = 0; l < m->arch.n_layers; l++)
-		layer_forward(p, b, lora, kv, l);
+		layer_forward(p, b, lora, kv, l, false);
 }
 
 /* The final norm of the loss rows, into h_rows. */

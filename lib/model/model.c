@@ -7,7 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What loading needs at hand: staging buffers that grow to the largest matrix. */
+/* Elements of a matrix that are read at a time: what loading takes beside the weights stays small. */
+#define PIECE ((int64_t)1 << 20)
+
+/* What loading needs at hand: staging buffers that grow to the largest piece. */
 struct loader {
 	struct model *m;
 	const struct source *src;
@@ -36,26 +39,41 @@ static int reserve(struct loader *l, size_t raw_bytes, size_t elems)
 	return l->raw && l->wide ? 0 : -1;
 }
 
+/* Rows of a matrix that are read at a time: all, where a hook has to see it whole. */
+static int64_t piece_rows(int64_t rows, int64_t cols, bool whole)
+{
+	int64_t n = PIECE / cols > 1 ? PIECE / cols : 1;
+
+	return whole || n > rows ? rows : n;
+}
+
 /* dst (rows, cols) on the device = tensor `name`, with adapters merged by the hook. */
 static int fetch(struct loader *l, const char *name, struct mat dst)
 {
 	struct dev *d = l->m->dev;
+	bool hooked = l->hook && dst.rows > 1 && !strncmp(name, "model.layers.", 13);
+	int64_t most = piece_rows(dst.rows, dst.cols, hooked);
 	struct source_tensor t;
-	struct mat wide;
-	size_t bytes;
+	size_t row;
 	int rc;
 
 	if (source_get(l->src, name, dst.rows, dst.cols, &t, l->err) < 0)
 		return -1;
-	dtype_bytes(t.type, (uint64_t)(t.rows * t.cols), &bytes);
-	rc = reserve(l, bytes, (size_t)(t.rows * t.cols));
-	if (rc == 0) {
-		wide = mat_view(l->wide, DT_F32, dst.rows, dst.cols);
-		d->ops->upload(d, l->raw, t.data, bytes);
+	rc = dtype_bytes(t.type, (uint64_t)t.cols, &row)
+		     ? reserve(l, row * (size_t)most, (size_t)(most * t.cols))
+		     : err_set(l->err, "tensor '%s' has rows of no whole blocks", name);
+	for (int64_t i = 0; rc == 0 && i < dst.rows; i += most) {
+		int64_t n = dst.rows - i < most ? dst.rows - i : most;
+		struct mat wide = mat_view(l->wide, DT_F32, n, dst.cols);
+		const char *data = (const char *)t.data + (size_t)i * row;
+
+		d->ops->upload(d, l->raw, data, (size_t)n * row);
+		if (!t.owned)
+			source_forget(l->src, data, (size_t)n * row);
 		d->ops->dequant(d, wide, l->raw, t.type);
-		if (l->hook && dst.rows > 1)
+		if (hooked)
 			rc = l->hook->apply(l->hook->arg, d, name, wide, l->err);
-		d->ops->cast(d, dst, wide);
+		d->ops->cast(d, mat_rows(dst, i, n), wide);
 	}
 	source_tensor_free(&t);
 	return rc;
@@ -250,6 +268,16 @@ int model_positions(const struct arch *a, int asked)
 	return asked < all ? asked : all;
 }
 
+void model_describe(struct model *m, struct dev *dev, const struct source *src,
+		    const struct model_options *o)
+{
+	memset(m, 0, sizeof(*m));
+	m->dev = dev;
+	m->arch = src->arch;
+	m->act = o->act != DT_COUNT ? o->act : src->arch.dtype == DT_F32 ? DT_F32 : DT_BF16;
+	m->n_positions = model_positions(&m->arch, o->n_positions);
+}
+
 int model_open(struct model *m, struct dev *dev, const struct source *src,
 	       const struct model_options *o, struct err *err)
 {
@@ -259,11 +287,7 @@ int model_open(struct model *m, struct dev *dev, const struct source *src,
 	};
 	int rc;
 
-	memset(m, 0, sizeof(*m));
-	m->dev = dev;
-	m->arch = src->arch;
-	m->act = o->act != DT_COUNT ? o->act : src->arch.dtype == DT_F32 ? DT_F32 : DT_BF16;
-	m->n_positions = model_positions(&m->arch, o->n_positions);
+	model_describe(m, dev, src, o);
 	m->layers = mem_new((size_t)m->arch.n_layers, sizeof(*m->layers));
 	rc = load_ends(&l, use);
 	for (int i = 0; rc == 0 && i < m->arch.n_layers; i++)
@@ -283,7 +307,7 @@ void model_close(struct model *m)
 
 	if (!d)
 		return;
-	for (int i = 0; i < m->arch.n_layers; i++) {
+	for (int i = 0; m->layers && i < m->arch.n_layers; i++) {
 		struct layer *y = &m->layers[i];
 		float *vectors[] = { y->attn_norm, y->ffn_norm, y->q_norm,       y->k_norm,
 				     y->qkv_bias,  y->o_bias,   y->gate_up_bias, y->down_bias };
@@ -304,17 +328,44 @@ void model_close(struct model *m)
 	memset(m, 0, sizeof(*m));
 }
 
-size_t model_bytes(struct dev *dev, const struct arch *a, enum dtype act, bool train)
+/* Norms and biases of a layer, in floats. */
+static size_t norm_floats(const struct arch *a)
 {
-	unsigned use = WEIGHT_FWD | (train ? WEIGHT_BWD : 0);
-	int q = a->n_heads * a->head_size, kv = a->n_kv_heads * a->head_size;
-	size_t layer = dev->ops->weight_bytes(dev, act, q + 2 * kv, a->hidden, use) +
-		       dev->ops->weight_bytes(dev, act, a->hidden, q, use) +
-		       dev->ops->weight_bytes(dev, act, 2 * a->ffn, a->hidden, use) +
-		       dev->ops->weight_bytes(dev, act, a->hidden, a->ffn, use) +
-		       2 * (size_t)a->hidden * sizeof(float);
+	return 2 * (size_t)a->hidden + (a->qk_norm ? 2 * (size_t)a->head_size : 0);
+}
 
-	return layer * (size_t)a->n_layers + (size_t)a->vocab * (size_t)a->hidden * mat_elem(act) +
-	       dev->ops->weight_bytes(dev, act, a->vocab, a->hidden,
-				      use | (a->tied ? WEIGHT_LENT : 0));
+static size_t bias_floats(const struct arch *a)
+{
+	int qkv = (a->n_heads + 2 * a->n_kv_heads) * a->head_size;
+
+	return (size_t)((a->qkv_bias ? qkv : 0) + (a->o_bias ? a->hidden : 0) +
+			(a->mlp_bias ? 2 * a->ffn + a->hidden : 0));
+}
+
+void model_parts(const struct model *m, bool train, struct model_part parts[MODEL_PARTS],
+		 size_t *staging)
+{
+	const struct arch *a = &m->arch;
+	const struct ops *op = m->dev->ops;
+	unsigned use = WEIGHT_FWD | (train ? WEIGHT_BWD : 0);
+	size_t layers = (size_t)a->n_layers, e = mat_elem(m->act), d = (size_t)a->hidden;
+	size_t widest = 2 * (size_t)a->ffn * d * e, most = (size_t)a->vocab * d;
+	int q = a->n_heads * a->head_size, qkv = q + 2 * a->n_kv_heads * a->head_size;
+	const struct model_part all[MODEL_PARTS] = {
+		{ "embedding", (size_t)a->vocab * d * e },
+		{ "head", op->weight_bytes(m->dev, m->act, a->vocab, a->hidden,
+					 use | (a->tied ? WEIGHT_LENT : 0)) },
+		{ "qkv", layers * op->weight_bytes(m->dev, m->act, qkv, a->hidden, use) },
+		{ "o", layers * op->weight_bytes(m->dev, m->act, a->hidden, q, use) },
+		{ "gate_up",
+		  layers * op->weight_bytes(m->dev, m->act, 2 * a->ffn, a->hidden, use) },
+		{ "down", layers * op->weight_bytes(m->dev, m->act, a->hidden, a->ffn, use) },
+		{ "norms", (layers * norm_floats(a) + d) * sizeof(float) },
+		{ "biases", layers * bias_floats(a) * sizeof(float) },
+		{ "rotary tables", (size_t)(m->n_positions * a->head_size) * sizeof(float) },
+	};
+
+	memcpy(parts, all, sizeof(all));
+	/* A layer's stacked matrices before they are prepared, and a piece of the file, raw and wide. */
+	*staging = widest + 2 * (most < PIECE ? most : PIECE) * sizeof(float);
 }

@@ -34,7 +34,8 @@ struct model {
 	int n_positions;
 };
 
-/* Called with every weight matrix (fp32, on the device) before it is prepared: merges adapters. */
+/* Called with every weight matrix of a layer (fp32, on the device) before it is prepared: merges
+ * adapters. */
 struct weight_hook {
 	int (*apply)(void *arg, struct dev *dev, const char *name, struct mat w, struct err *err);
 	void *arg;
@@ -55,7 +56,20 @@ void model_close(struct model *m); /* fine on {0} */
 /* Positions that model_open prepares: those asked for, as far as there are so many; 0: at most 8192.
  * Dynamic scaling changes what stands before the positions it adds, so these have to be asked for. */
 int model_positions(const struct arch *a, int asked);
-/* Bytes that model_open takes on the device. */
-size_t model_bytes(struct dev *dev, const struct arch *a, enum dtype act, bool train);
+/* All but the weights, which model_open does first: enough to plan with. */
+void model_describe(struct model *m, struct dev *dev, const struct source *src,
+		    const struct model_options *o);
+
+/* What model_open takes on the device. */
+struct model_part {
+	const char *name; /* "qkv": of all layers */
+	size_t bytes;
+};
+
+#define MODEL_PARTS 9
+
+/* Of a model that was described; bytes beside them while it loads in *staging. */
+void model_parts(const struct model *m, bool train, struct model_part parts[MODEL_PARTS],
+		 size_t *staging);
 
 #endif

@@ -28,13 +28,12 @@ static void plan_batch(struct pass *p)
 	add(p, "batch.ranges", &p->ranges, (size_t)l->ranges, sizeof(*p->ranges));
 }
 
-/* What the backward pass reads: for every layer, or for one when nothing or little is kept. */
+/* What the backward pass reads: slots of a layer each, and every layer's input that it reads. */
 static void plan_activations(struct pass *p)
 {
 	const struct arch *a = &p->m->arch;
 	size_t t = (size_t)p->o.limits.tokens, e = mat_elem(p->m->act), d = (size_t)a->hidden;
-	size_t layers = p->o.train && !p->o.recompute ? (size_t)a->n_layers : 1;
-	size_t inputs = p->o.train ? (size_t)a->n_layers + 1 : 1;
+	size_t layers = (size_t)layer_slots(p), inputs = (size_t)layer_input(p, a->n_layers) + 1;
 	size_t q = (size_t)(a->n_heads * a->head_size);
 
 	add(p, "activations.x", &p->x, inputs * t * d, 4);
@@ -65,8 +64,8 @@ static void plan_scratch(struct pass *p)
 	add(p, "scratch.norm", &p->h, t * d, e);
 	add(p, "scratch.swiglu", &p->act_ffn, t * f, e);
 	add(p, "scratch.wide", &p->wide, t * wide, 4);
-	add(p, "scratch.dropout", &p->dropped, p->o.lora_width ? t * max_of(max_of(d, q), f) : 0,
-	    e);
+	if (p->o.dropout)
+		add(p, "scratch.dropout", &p->dropped, t * max_of(max_of(d, q), f), e);
 	add(p, "head.x", &p->x_rows, r * d, 4);
 	add(p, "head.rstd", &p->rstd_head, r, 4);
 	add(p, "head.norm", &p->h_rows, r * d, e);
@@ -94,6 +93,8 @@ void pass_plan(struct pass *p, struct model *m, const struct pass_options *o)
 	memset(p, 0, sizeof(*p));
 	p->m = m;
 	p->o = *o;
+	if (p->o.recompute < o->first_layer)
+		p->o.recompute = o->first_layer;
 	plan_batch(p);
 	plan_activations(p);
 	plan_scratch(p);
@@ -111,6 +112,9 @@ int pass_open(struct pass *p, struct model *m, const struct pass_options *o, str
 			pass_close(p);
 			return -1;
 		}
+		/* Memory that was promised only may be missing in the middle of a step. */
+		if (o->train)
+			m->dev->ops->zero(m->dev, *p->plan[i].at, p->plan[i].bytes);
 	}
 	p->shape.n_heads = a->n_heads;
 	p->shape.n_kv_heads = a->n_kv_heads;
@@ -135,6 +139,29 @@ size_t pass_bytes(const struct pass *p)
 	for (int i = 0; i < p->n_plan; i++)
 		sum += p->plan[i].bytes;
 	return sum;
+}
+
+struct op_limits pass_op_limits(const struct pass *p)
+{
+	const struct arch *a = &p->m->arch;
+	const struct batch_limits *b = &p->o.limits;
+	int q = a->n_heads * a->head_size, qkv = layer_qkv(a);
+	int cols = a->hidden > 2 * a->ffn ? a->hidden : 2 * a->ffn;
+
+	cols = cols > q ? cols : q;
+	return (struct op_limits){ .act = p->m->act,
+				   .backward = p->o.train,
+				   .dropout = p->o.dropout,
+				   .rows = b->tokens,
+				   .cols = cols > qkv ? cols : qkv,
+				   .head_rows = head_chunk(b->rows),
+				   .vocab = a->vocab,
+				   .rank = p->o.lora_rows,
+				   .n_heads = a->n_heads,
+				   .n_kv_heads = a->n_kv_heads,
+				   .head_size = a->head_size,
+				   .max_q = b->max_q,
+				   .max_k = b->max_k };
 }
 
 int kv_open(struct kv *kv, const struct model *m, int n_slots, int capacity, struct err *err)

@@ -3,9 +3,10 @@
  * One pass of a micro-batch through a model: its buffers, forward and backward. Every buffer is
  * sized when the pass is opened, from the batch limits; nothing is allocated after.
  *
- * Training keeps per layer what the backward pass reads; with `recompute` only each layer's input
- * is kept, and the rest is computed again (the same bits). Inference keeps nothing, and reads and
- * writes a KV cache when one is given.
+ * Training keeps per layer what the backward pass reads. Of the lowest `recompute` layers it keeps
+ * only the input, and computes the rest again (the same bits) in the buffers of the layer above them,
+ * which are done with by then. Inference keeps nothing, and reads and writes a KV cache when one
+ * is given.
  */
 #ifndef MODEL_PASS_H
 #define MODEL_PASS_H
@@ -27,7 +28,9 @@ void kv_close(struct kv *kv); /* fine on {0} */
 struct pass_options {
 	struct batch_limits limits;
 	bool train;
-	bool recompute;
+	bool dropout; /* of the adapters' inputs, in training */
+	int first_layer; /* the lowest that the backward pass reaches: nothing below is kept */
+	int recompute; /* lowest layers that are computed again; at least first_layer, not the topmost */
 	int lora_width,
 		lora_rows; /* the widest layer and group of the adapters to be used; 0: none */
 };
@@ -51,7 +54,7 @@ struct pass {
 	struct attn_seg *segs;
 	struct attn_range *ranges;
 	struct attn_shape shape;
-	/* per layer when training (stride: one layer), shared otherwise; see forward.c */
+	/* in training slots of a layer each, else one for all; x: inputs (stride: one layer). layer.h */
 	float *x, *x_mid, *rstd_attn, *rstd_ffn, *rstd_qk, *lse;
 	void *qkv, *qk, *o_attn, *gate_up, *u;
 	/* scratch */
@@ -70,6 +73,8 @@ void pass_close(struct pass *p); /* fine on {0} */
 /* Fills in the plan without allocating: sizes for --plan. */
 void pass_plan(struct pass *p, struct model *m, const struct pass_options *o);
 size_t pass_bytes(const struct pass *p);
+/* What a pass of these limits asks of the back end. */
+struct op_limits pass_op_limits(const struct pass *p);
 
 /* Hidden states of the batch. lora NULL: the base alone; kv NULL: keys are the batch's own. */
 void pass_forward(struct pass *p, const struct batch *b, const struct lora *lora,

@@ -189,8 +189,13 @@ bool source_gguf_name(const char *name, char *out, size_t n)
 	return false;
 }
 
+void source_forget(const struct source *s, const void *data, size_t bytes)
+{
+	tensors_forget(s->is_gguf ? &s->gguf.t : &s->safetensors, data, bytes);
+}
+
 /* The rows of q and k of a GGUF file in torch's order. */
-static int unpermute(struct source_tensor *t, int n_heads, struct err *err)
+static int unpermute(const struct source *s, struct source_tensor *t, int n_heads, struct err *err)
 {
 	int64_t rows = t->rows == 1 ? t->cols : t->rows;
 	size_t row;
@@ -201,6 +206,7 @@ static int unpermute(struct source_tensor *t, int n_heads, struct err *err)
 	if (!t->owned)
 		return err_set(err, "out of memory");
 	rope_permute(t->owned, t->data, rows, row, n_heads, false);
+	source_forget(s, t->data, (size_t)rows * row);
 	t->data = t->owned;
 	return 0;
 }
@@ -235,9 +241,9 @@ int source_get(const struct source *s, const char *name, int64_t rows, int64_t c
 	*out = (struct source_tensor){ t->type, rows, cols, t->data, NULL };
 	if (s->is_gguf && arch_gguf_permutes(&s->arch)) {
 		if (strstr(name, "q_proj"))
-			return unpermute(out, s->arch.n_heads, err);
+			return unpermute(s, out, s->arch.n_heads, err);
 		if (strstr(name, "k_proj"))
-			return unpermute(out, s->arch.n_kv_heads, err);
+			return unpermute(s, out, s->arch.n_kv_heads, err);
 	}
 	return 0;
 }

@@ -42,5 +42,7 @@ int source_get(const struct source *s, const char *name, int64_t rows, int64_t c
 /* What GGUF calls a tensor ("blk.0.ffn_up.weight"); false when it has no name for it. */
 bool source_gguf_name(const char *name, char *out, size_t n);
 void source_tensor_free(struct source_tensor *t);
+/* Bytes of the file that have been read need not stay in memory. */
+void source_forget(const struct source *s, const void *data, size_t bytes);
 
 #endif

@@ -19,18 +19,32 @@ struct pack_sequence {
 	int leaf;
 };
 
+/* Each sequence adds a node and splits one at most. */
+static size_t most_sequences(const struct batch_limits *l)
+{
+	return (size_t)l->rows + 2;
+}
+
+static size_t most_nodes(const struct batch_limits *l)
+{
+	return 2 * most_sequences(l) + 1;
+}
+
+size_t pack_bytes(const struct batch_limits *l)
+{
+	return most_sequences(l) * sizeof(struct pack_sequence) +
+	       most_nodes(l) * sizeof(struct pack_node) + (size_t)l->tokens * sizeof(uint32_t);
+}
+
 void pack_open(struct pack *p, struct batch *b)
 {
-	size_t tokens = (size_t)b->limits.tokens;
-
 	memset(p, 0, sizeof(*p));
 	p->batch = b;
 	p->share = true;
-	/* Each sequence adds a node and splits one at most. */
-	p->seqs = mem_new((size_t)b->limits.rows + 2, sizeof(*p->seqs));
-	p->nodes = mem_new(2 * ((size_t)b->limits.rows + 2) + 1, sizeof(*p->nodes));
+	p->seqs = mem_new(most_sequences(&b->limits), sizeof(*p->seqs));
+	p->nodes = mem_new(most_nodes(&b->limits), sizeof(*p->nodes));
 	p->n_nodes = 1;
-	p->ids = mem_new(tokens, sizeof(*p->ids));
+	p->ids = mem_new((size_t)b->limits.tokens, sizeof(*p->ids));
 }
 
 void pack_close(struct pack *p)

@@ -37,6 +37,7 @@ struct pack {
 	uint32_t *ids; /* of one segment */
 };
 
+size_t pack_bytes(const struct batch_limits *l); /* what it takes */
 void pack_open(struct pack *p, struct batch *b);
 void pack_close(struct pack *p); /* fine on {0} */
 /* Adds sequences that belong together; false, and nothing is changed, when they do not fit beside

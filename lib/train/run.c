@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/jsonw.h"
+#include "base/sysmem.h"
 #include "base/tool.h"
 #include "config/operands.h"
 #include "token/token.h"
@@ -20,13 +21,13 @@ const struct opt run_opts[] = {
 	{ OPT_INT, 0, "threads", "N", "threads (default: all processors)",
 	  offsetof(struct run_args, threads), 1, 1024 },
 	{ OPT_NUM, 0, "memory-limit", "GB",
-	  "most memory to plan for (default: 60 % of the machine's)",
+	  "most memory to take, in all (default: what can be had now)",
 	  offsetof(struct run_args, memory_limit), 1e-3, 1e6 },
 	{ OPT_FLAG, 0, "force", NULL, "train on a shard made with another tokenizer",
 	  offsetof(struct run_args, force), 0, 0 },
 	{ OPT_FLAG, 0, "plan", NULL, "print the memory plan and stop",
 	  offsetof(struct run_args, plan), 0, 0 },
-	{ OPT_FLAG, 'j', "json", NULL, "print a summary as one JSON object",
+	{ OPT_FLAG, 'j', "json", NULL, "print a summary, or the plan, as one JSON object",
 	  offsetof(struct run_args, json), 0, 0 },
 	{ .type = OPT_END },
 };
@@ -203,8 +204,9 @@ static void summary(const struct run *r)
 	struct buf text = { 0 };
 	struct jsonw w = { .out = &text };
 
-	tool_say(r->kind->tool, "%ld steps, loss %.4f, %.0f tokens/s, %.1f s: %s", r->t.step,
-		 last->loss, (double)r->log.n_tokens / took, took, r->c.output_dir);
+	tool_say(r->kind->tool, "%ld steps, loss %.4f, %.0f tokens/s, %.1f s, %.2f GB: %s",
+		 r->t.step, last->loss, (double)r->log.n_tokens / took, took,
+		 (double)sysmem_peak() / 1e9, r->c.output_dir);
 	if (!r->args->json)
 		return;
 	jsonw_open(&w, '{');
@@ -217,6 +219,8 @@ static void summary(const struct run *r)
 	jsonw_kint(&w, "tokens_computed", (int64_t)r->log.n_computed);
 	jsonw_knum(&w, "seconds", took, 6);
 	jsonw_knum(&w, "tokens_per_second", (double)r->log.n_tokens / took, 6);
+	jsonw_kint(&w, "peak_rss_bytes", (int64_t)sysmem_peak());
+	jsonw_kint(&w, "plan_bytes", (int64_t)r->t.plan.total);
 	jsonw_close(&w, '}');
 	printf("%s\n", text.p);
 	buf_free(&text);
@@ -237,6 +241,7 @@ static int run(struct run *r, const struct operands *ops, struct err *err)
 	struct trainer_options o = { .device = a->device ? a->device : "auto",
 				     .threads = a->threads,
 				     .memory_limit_gb = a->memory_limit,
+				     .plan_only = a->plan,
 				     .stop = r->stop };
 	const char *resume;
 
@@ -245,7 +250,7 @@ static int run(struct run *r, const struct operands *ops, struct err *err)
 	    trainer_open(&r->t, &r->c, r->kind->objective, &r->shard, &o, err) < 0)
 		return -1;
 	if (a->plan) {
-		trainer_print_plan(&r->t, stdout);
+		(a->json ? plan_print_json : plan_print)(&r->t.plan, stdout);
 		return 0;
 	}
 	if (describe(r, err) < 0)

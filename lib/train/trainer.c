@@ -6,10 +6,8 @@
 #include "train/step.h"
 
 #include <math.h>
+#include <omp.h>
 #include <string.h>
-
-/* Tokens of a micro-batch: enough for the matrix products to run at full speed. */
-#define MICRO_TOKENS 1024
 
 /* Ranks and scales of a new adapter from the configuration. */
 static int new_lora(struct trainer *t, struct err *err)
@@ -76,39 +74,10 @@ static int continued_lora(struct trainer *t, const char *path, struct err *err)
 	return 0;
 }
 
-/* Positions that an example asks for. */
-static int longest_sequence(const struct trainer *t, const struct example *e)
+/* The model but for its weights. */
+static int find_model(struct trainer *t, const struct model_options *o, const char *merged,
+		      struct err *err)
 {
-	struct sequence v[2];
-	int n = t->objective->sequences(e, v), most = 1;
-
-	for (int i = 0; i < n; i++) {
-		int length = (int)(v[i].n_head + v[i].n_tail);
-
-		most = length > most ? length : most;
-	}
-	return most;
-}
-
-static int positions(const struct trainer *t)
-{
-	int most = 1;
-
-	for (size_t i = 0; i < t->shard->n; i++) {
-		int n = longest_sequence(t, &t->shard->v[i]);
-
-		most = n > most ? n : most;
-	}
-	return most;
-}
-
-static int open_model(struct trainer *t, const char *merged, struct err *err)
-{
-	struct weight_hook hook = adapter_list_hook(&t->merged);
-	struct model_options o = { .act = t->c->bf16 ? DT_BF16 : DT_F32,
-				   .train = true,
-				   .n_positions = positions(t) };
-
 	if (source_open(&t->source, t->c->model_name_or_path, err) < 0)
 		return -1;
 	if (t->shard->info.vocab_size > (uint32_t)t->source.arch.vocab)
@@ -120,125 +89,64 @@ static int open_model(struct trainer *t, const char *merged, struct err *err)
 			       t->source.arch.vocab);
 	if (adapter_list_open(&t->merged, merged, &t->source.arch, err) < 0)
 		return -1;
+	model_describe(&t->model, t->dev, &t->source, o);
+	return 0;
+}
+
+/* Examples that the model cannot take are errors. */
+static int check_examples(const struct trainer *t, struct err *err)
+{
+	for (size_t i = 0; i < t->shard->n; i++) {
+		const struct example *e = &t->shard->v[i];
+		struct sequence v[2];
+
+		for (int n = t->objective->sequences(e, v), s = 0; s < n; s++)
+			if ((int)(v[s].n_head + v[s].n_tail) > t->model.n_positions)
+				return err_set(err,
+					       "example %zu of the shard has %u tokens, the model "
+					       "has %d positions; tokenize with a smaller "
+					       "cutoff_len",
+					       i, e->n_ids, t->model.n_positions);
+		for (uint32_t k = 0; k < e->n_ids; k++)
+			if (e->ids[k] >= (uint32_t)t->model.arch.vocab)
+				return err_set(
+					err,
+					"example %zu of the shard holds id %u, the model has %d", i,
+					e->ids[k], t->model.arch.vocab);
+	}
+	return 0;
+}
+
+static int open_model(struct trainer *t, struct model_options *o, struct err *err)
+{
+	struct weight_hook hook = adapter_list_hook(&t->merged);
+
 	if (t->merged.n)
-		o.hook = &hook;
-	if (model_open(&t->model, t->dev, &t->source, &o, err) < 0)
+		o->hook = &hook;
+	if (model_open(&t->model, t->dev, &t->source, o, err) < 0)
 		return -1;
 	source_release(&t->source);
 	return 0;
 }
 
-/* Tokens that an example takes in a micro-batch of its own. */
-static int alone(const struct trainer *t, const struct example *e)
+/* Every buffer of the steps, as planned. */
+static int open_buffers(struct trainer *t, struct err *err)
 {
-	struct sequence v[2];
-	int n = t->objective->sequences(e, v);
+	const struct pass_options *o = &t->plan.pass;
+	size_t rows = (size_t)o->limits.rows;
+	struct op_limits limits;
 
-	return pack_alone(v, n, t->c->share_prefixes && !(t->c->lora_dropout > 0));
-}
-
-/* An example that the model cannot take is an error; *l is raised to what it needs. */
-static int check_example(const struct trainer *t, size_t i, struct batch_limits *l, struct err *err)
-{
-	const struct example *e = &t->shard->v[i];
-	struct sequence v[2];
-	int n = t->objective->sequences(e, v), tokens = alone(t, e), rows = 0;
-
-	if (longest_sequence(t, e) > t->model.n_positions)
-		return err_set(
-			err,
-			"example %zu of the shard has %u tokens, the model has %d positions; "
-			"tokenize with a smaller cutoff_len",
-			i, e->n_ids, t->model.n_positions);
-	for (uint32_t k = 0; k < e->n_ids; k++)
-		if (e->ids[k] >= (uint32_t)t->model.arch.vocab)
-			return err_set(err,
-				       "example %zu of the shard holds id %u, the model has %d", i,
-				       e->ids[k], t->model.arch.vocab);
-	for (int k = 0; k < n; k++)
-		rows += sequence_rows(&v[k]);
-	l->tokens = tokens > l->tokens ? tokens : l->tokens;
-	l->rows = rows > l->rows ? rows : l->rows;
-	return 0;
-}
-
-/* Tokens of the longest step, as far as they are below `enough`. */
-static int longest_step(const struct trainer *t, int enough)
-{
-	uint32_t *order = mem_new(t->shard->n, sizeof(*order));
-	long epoch = -1;
-	int most = 0;
-
-	for (long step = 0; step < t->schedule.total_steps && most < enough; step++) {
-		struct step_window win = schedule_window(&t->schedule, step);
-		int n = 0;
-
-		if (win.epoch != epoch)
-			schedule_order(&t->schedule, win.epoch, order);
-		epoch = win.epoch;
-		for (uint32_t i = 0; i < win.n && n < enough; i++)
-			n += alone(t, &t->shard->v[order[win.first + i]]);
-		most = n > most ? n : most;
-	}
-	mem_free(order);
-	return most < enough ? most : enough;
-}
-
-/* Capacities: the longest example, and as many tokens as a step holds up to micro_tokens. */
-static int find_limits(const struct trainer *t, int micro_tokens, struct batch_limits *l,
-		       struct err *err)
-{
-	int step;
-
-	memset(l, 0, sizeof(*l));
-	for (size_t i = 0; i < t->shard->n; i++)
-		if (check_example(t, i, l, err) < 0)
-			return -1;
-	step = longest_step(t, micro_tokens);
-	if (l->tokens < step)
-		l->tokens = step;
-	l->segs = l->tokens;
-	l->ranges = PACK_DEPTH * l->tokens;
-	l->rows = l->rows > l->tokens ? l->rows : l->tokens;
-	return 0;
-}
-
-/* Bytes that activations may take: the limit, or 60 % of memory, less what the weights take. */
-static size_t room(const struct trainer *t, const struct trainer_options *o)
-{
-	double all =
-		o->memory_limit_gb > 0 ? o->memory_limit_gb * 1e9 : 0.6 * (double)mem_physical();
-	double taken = (double)model_bytes(t->dev, &t->model.arch, t->model.act, true) +
-		       18.0 * (double)t->lora.n;
-
-	return all > taken ? (size_t)(all - taken) : 0;
-}
-
-static int open_pass(struct trainer *t, const struct trainer_options *o, struct err *err)
-{
-	struct pass_options po = { .train = true };
-
-	if (find_limits(t, o->micro_tokens ? o->micro_tokens : MICRO_TOKENS, &po.limits, err) < 0)
+	if (pass_open(&t->pass, &t->model, o, err) < 0)
 		return -1;
-	lora_widths(&t->lora, &po.lora_width, &po.lora_rows);
-	pass_plan(&t->pass, &t->model, &po);
-	if (pass_bytes(&t->pass) > room(t, o) && !t->c->disable_gradient_checkpointing)
-		po.recompute = true;
-	pass_plan(&t->pass, &t->model, &po);
-	if (pass_bytes(&t->pass) > room(t, o))
-		return err_set(
-			err,
-			"a micro-batch of %d tokens needs %.2f GB beside the weights, %.2f GB are "
-			"left; lower cutoff_len, or raise --memory-limit",
-			po.limits.tokens, (double)pass_bytes(&t->pass) / 1e9,
-			(double)room(t, o) / 1e9);
-	if (pass_open(&t->pass, &t->model, &po, err) < 0)
+	limits = pass_op_limits(&t->pass);
+	limits.params = t->lora.n;
+	if (t->dev->ops->reserve(t->dev, &limits, err) < 0)
 		return -1;
-	batch_open(&t->batch, &po.limits);
+	batch_open(&t->batch, &o->limits);
 	pack_open(&t->pack, &t->batch);
-	t->placed = mem_new((size_t)po.limits.rows, sizeof(*t->placed));
-	t->logp = mem_new((size_t)po.limits.rows, sizeof(*t->logp));
-	t->coef = mem_new((size_t)po.limits.rows, sizeof(*t->coef));
+	t->placed = mem_new(rows, sizeof(*t->placed));
+	t->logp = mem_new(rows, sizeof(*t->logp));
+	t->coef = mem_new(rows, sizeof(*t->coef));
 	t->order = mem_new(t->shard->n, sizeof(*t->order));
 	t->weights = mem_new(t->shard->n, sizeof(*t->weights));
 	t->order_epoch = -1;
@@ -292,13 +200,16 @@ int trainer_open(struct trainer *t, const struct config *c, const struct objecti
 	char *merged = !c->create_new_adapter
 			       ? adapter_names_split(c->adapter_name_or_path, &last)
 			       : mem_strdup(c->adapter_name_or_path ? c->adapter_name_or_path : "");
+	struct model_options mo = { .act = c->bf16 ? DT_BF16 : DT_F32, .train = true };
 	int rc = -1;
 
+	mem_exact();
 	memset(t, 0, sizeof(*t));
 	t->c = c;
 	t->objective = objective;
 	t->shard = shard;
 	t->stop = o->stop;
+	t->threads = o->threads ? (int)o->threads : omp_get_max_threads();
 	if (shard->info.stage != objective->stage) {
 		err_set(err, "the shard holds %s; tokenize with --stage %s",
 			shard->info.stage == SHARD_DPO ? "preference pairs" : "SFT examples",
@@ -306,11 +217,18 @@ int trainer_open(struct trainer *t, const struct config *c, const struct objecti
 		goto out;
 	}
 	t->dev = ops_open(o->device, (int)o->threads, err);
+	mo.n_positions = plan_positions(t);
 	if (!t->dev || schedule_open(&t->schedule, c, shard->n, err) < 0 ||
-	    open_model(t, merged, err) < 0)
+	    find_model(t, &mo, merged, err) < 0 || check_examples(t, err) < 0 ||
+	    (last ? continued_lora(t, last, err) : new_lora(t, err)) < 0 ||
+	    plan_make(&t->plan, t, o, err) < 0)
 		goto out;
-	if ((last ? continued_lora(t, last, err) : new_lora(t, err)) < 0 ||
-	    open_pass(t, o, err) < 0 || lora_train(&t->lora, err) < 0)
+	if (o->plan_only) {
+		rc = 0;
+		goto out;
+	}
+	if (open_model(t, &mo, err) < 0 || lora_train(&t->lora, err) < 0 ||
+	    open_buffers(t, err) < 0)
 		goto out;
 	rc = objective->stage == SHARD_DPO ? reference(t, merged, err) : 0;
 out:
@@ -340,24 +258,4 @@ void trainer_close(struct trainer *t)
 	mem_free(t->coef);
 	mem_free(t->weights);
 	memset(t, 0, sizeof(*t));
-}
-
-static void plan_row(FILE *f, const char *name, size_t bytes)
-{
-	fprintf(f, "%-28s %10.2f MB\n", name, (double)bytes / 1e6);
-}
-
-void trainer_print_plan(const struct trainer *t, FILE *f)
-{
-	size_t weights = model_bytes(t->dev, &t->model.arch, t->model.act, true);
-	size_t adapter = t->lora.n * (t->lora.act == DT_F32 ? 4 : 6), optimizer = t->lora.n * 12;
-
-	fprintf(f, "micro-batch: %d tokens%s\n", t->pass.o.limits.tokens,
-		t->pass.o.recompute ? ", activations recomputed" : "");
-	plan_row(f, "weights", weights);
-	plan_row(f, "adapter", adapter);
-	plan_row(f, "optimizer and gradients", optimizer);
-	for (int i = 0; i < t->pass.n_plan; i++)
-		plan_row(f, t->pass.plan[i].name, t->pass.plan[i].bytes);
-	plan_row(f, "total", weights + adapter + optimizer + pass_bytes(&t->pass));
 }

@@ -11,6 +11,7 @@
 #include "model/pass.h"
 #include "shard/shard.h"
 #include "train/pack.h"
+#include "train/plan.h"
 #include "train/schedule.h"
 
 #include <signal.h>
@@ -51,8 +52,10 @@ extern const struct objective objective_sft, objective_dpo;
 struct trainer_options {
 	const char *device;
 	long threads;
-	double memory_limit_gb; /* 0: what the machine has */
-	int micro_tokens; /* of a micro-batch, at least the longest example; 0: the trainer's choice */
+	double memory_limit_gb; /* for all of it, the program too; 0: what can be had now */
+	int micro_tokens; /* of a micro-batch, at least the longest example; 0: the plan's choice */
+	int recompute; /* lowest layers to compute again, if not more have to be */
+	bool plan_only; /* no weights, no buffers */
 	volatile sig_atomic_t *stop; /* NULL: none. Set: opening ends with ERR_INTERRUPTED */
 };
 
@@ -62,6 +65,8 @@ struct trainer {
 	const struct shard *shard;
 	volatile sig_atomic_t *stop;
 	struct dev *dev;
+	int threads;
+	struct plan plan;
 	struct source source;
 	struct adapter_list merged; /* adapters that were merged into the weights */
 	struct model model;
@@ -86,8 +91,6 @@ struct trainer {
 int trainer_open(struct trainer *t, const struct config *c, const struct objective *objective,
 		 const struct shard *shard, const struct trainer_options *o, struct err *err);
 void trainer_close(struct trainer *t); /* fine on {0} */
-/* The plan as a table on f. */
-void trainer_print_plan(const struct trainer *t, FILE *f);
 /* One optimizer step: t->step grows. ERR_NUMERIC when loss or gradient is not finite. */
 int trainer_step(struct trainer *t, struct metrics *m, double *grad_norm, double *lr,
 		 struct err *err);

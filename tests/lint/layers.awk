@@ -30,7 +30,7 @@ BEGIN {
 	third["immintrin.h"] = "kernels/(cpu|ref) lib/(base|token)"
 
 	n = split("assert complex ctype dirent dlfcn endian errno fcntl fenv float getopt glob inttypes langinfo limits " \
-		"locale math poll pthread sched setjmp signal stdalign stdarg stdatomic stdbool stddef " \
+		"locale malloc math poll pthread sched setjmp signal stdalign stdarg stdatomic stdbool stddef " \
 		"stdint stdio stdlib stdnoreturn string strings termios time unistd wchar " \
 		"sys/file sys/ioctl sys/mman sys/random sys/resource sys/stat sys/time sys/types sys/uio sys/wait", libc, " ")
 	for (i = 1; i <= n; i++)
