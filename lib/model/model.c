@@ -17,26 +17,33 @@ struct loader {
 	const struct weight_hook *hook;
 	void *raw; /* device: the file's bytes of one tensor */
 	float *wide; /* device: the same as fp32 */
-	size_t raw_bytes, wide_elems;
+	void *stacked; /* device: matrices before they are prepared; kept, or its holes would add up */
+	size_t raw_bytes, wide_bytes, stacked_bytes;
 	bool stored; /* blocks stay as they are */
 	struct err *err;
 };
 
-static int reserve(struct loader *l, size_t raw_bytes, size_t elems)
+/* A buffer of at least so many bytes; its content is lost when it grows. */
+static bool reserve(struct loader *l, void **p, size_t *has, size_t bytes)
 {
 	const struct ops *op = l->m->dev->ops;
 
-	if (raw_bytes > l->raw_bytes) {
-		op->free(l->m->dev, l->raw);
-		l->raw = op->alloc(l->m->dev, raw_bytes, l->err);
-		l->raw_bytes = l->raw ? raw_bytes : 0;
+	if (bytes > *has) {
+		op->free(l->m->dev, *p);
+		*p = op->alloc(l->m->dev, bytes, l->err);
+		*has = *p ? bytes : 0;
 	}
-	if (elems > l->wide_elems) {
-		op->free(l->m->dev, l->wide);
-		l->wide = op->alloc(l->m->dev, elems * sizeof(float), l->err);
-		l->wide_elems = l->wide ? elems : 0;
-	}
-	return l->raw && l->wide ? 0 : -1;
+	return *p != NULL;
+}
+
+static int reserve_piece(struct loader *l, size_t raw_bytes, size_t elems)
+{
+	void *wide = l->wide;
+	bool ok = reserve(l, &l->raw, &l->raw_bytes, raw_bytes) &&
+		  reserve(l, &wide, &l->wide_bytes, elems * sizeof(float));
+
+	l->wide = wide;
+	return ok ? 0 : -1;
 }
 
 /* Rows of a matrix that are read at a time: all, where a hook has to see it whole. */
@@ -60,7 +67,7 @@ static int fetch(struct loader *l, const char *name, struct mat dst)
 	if (source_get(l->src, name, dst.rows, dst.cols, &t, l->err) < 0)
 		return -1;
 	rc = dtype_bytes(t.type, (uint64_t)t.cols, &row)
-		     ? reserve(l, row * (size_t)most, (size_t)(most * t.cols))
+		     ? reserve_piece(l, row * (size_t)most, (size_t)(most * t.cols))
 		     : err_set(l->err, "tensor '%s' has rows of no whole blocks", name);
 	for (int64_t i = 0; rc == 0 && i < dst.rows; i += most) {
 		int64_t n = dst.rows - i < most ? dst.rows - i : most;
@@ -91,22 +98,37 @@ static float *vector(struct loader *l, const char *name, int n)
 	return v;
 }
 
-/* A matrix in memory of its own: as the file stores it, or in the activations' type. */
-static int fetch_matrix(struct loader *l, const char *name, int rows, int cols, struct mat *m)
+static size_t matrix_bytes(const struct mat *m)
+{
+	size_t bytes = 0;
+
+	dtype_bytes(m->t, (uint64_t)(m->rows * m->cols), &bytes);
+	return bytes;
+}
+
+static size_t aligned(size_t bytes)
+{
+	return (bytes + 63) / 64 * 64;
+}
+
+/* A matrix as the file stores it, or in the activations' type: m->t. p NULL: memory of its own. */
+static int fetch_matrix(struct loader *l, const char *name, struct mat *m)
 {
 	struct dev *d = l->m->dev;
 	struct source_tensor t;
-	size_t bytes;
 	bool stored;
 
-	if (source_get(l->src, name, rows, cols, &t, l->err) < 0)
+	if (source_get(l->src, name, m->rows, m->cols, &t, l->err) < 0)
 		return -1;
 	stored = l->stored && dtype_info[t.type].block_elems > 1;
-	*m = mat_view(NULL, stored ? t.type : l->m->act, rows, cols);
-	dtype_bytes(m->t, (uint64_t)rows * (uint64_t)cols, &bytes);
-	m->p = d->ops->alloc(d, bytes, l->err);
-	if (stored && m->p)
-		d->ops->upload(d, m->p, t.data, bytes);
+	m->t = stored ? t.type : l->m->act;
+	if (!m->p)
+		m->p = d->ops->alloc(d, matrix_bytes(m), l->err);
+	if (stored && m->p) {
+		d->ops->upload(d, m->p, t.data, matrix_bytes(m));
+		if (!t.owned)
+			source_forget(l->src, t.data, matrix_bytes(m));
+	}
 	source_tensor_free(&t);
 	if (!m->p)
 		return -1;
@@ -118,21 +140,23 @@ static struct weight *stack(struct loader *l, int layer, const char *const *name
 			    int n, int cols, unsigned use)
 {
 	struct dev *d = l->m->dev;
-	struct weight *w = NULL;
-	struct mat parts[3] = { { 0 } };
+	struct mat parts[3];
+	size_t at = 0;
 	char name[160];
-	int i;
 
-	for (i = 0; i < n; i++) {
+	for (int i = 0; i < n; i++) /* blocks take less than the activations' type */
+		at += aligned((size_t)rows[i] * (size_t)cols * mat_elem(l->m->act));
+	if (!reserve(l, &l->stacked, &l->stacked_bytes, at))
+		return NULL;
+	at = 0;
+	for (int i = 0; i < n; i++) {
 		snprintf(name, sizeof(name), "model.layers.%d.%s.weight", layer, names[i]);
-		if (fetch_matrix(l, name, rows[i], cols, &parts[i]) < 0)
-			break;
+		parts[i] = mat_view((char *)l->stacked + at, DT_COUNT, rows[i], cols);
+		if (fetch_matrix(l, name, &parts[i]) < 0)
+			return NULL;
+		at += aligned(matrix_bytes(&parts[i]));
 	}
-	if (i == n)
-		w = d->ops->weight_new(d, parts, n, use, l->err);
-	for (i = 0; i < n; i++)
-		d->ops->free(d, parts[i].p);
-	return w;
+	return d->ops->weight_new(d, parts, n, use, l->err);
 }
 
 static float *biases(struct loader *l, int layer, const char *const *parts, const int *rows, int n)
@@ -212,14 +236,15 @@ static int load_ends(struct loader *l, unsigned use)
 	struct model *m = l->m;
 	struct dev *d = m->dev;
 	const struct arch *a = &m->arch;
-	struct mat head;
+	struct mat head = mat_view(NULL, DT_COUNT, a->vocab, a->hidden);
 
-	if (fetch_matrix(l, "model.embed_tokens.weight", a->vocab, a->hidden, &m->embed) < 0 ||
+	m->embed = head;
+	if (fetch_matrix(l, "model.embed_tokens.weight", &m->embed) < 0 ||
 	    !(m->norm = vector(l, "model.norm.weight", a->hidden)))
 		return -1;
 	if (a->tied) {
 		m->head = d->ops->weight_new(d, &m->embed, 1, use | WEIGHT_LENT, l->err);
-	} else if (fetch_matrix(l, "lm_head.weight", a->vocab, a->hidden, &head) == 0) {
+	} else if (fetch_matrix(l, "lm_head.weight", &head) == 0) {
 		m->head = d->ops->weight_new(d, &head, 1, use, l->err);
 		d->ops->free(d, head.p);
 	}
@@ -296,6 +321,7 @@ int model_open(struct model *m, struct dev *dev, const struct source *src,
 		rc = rope_tables(m, err);
 	dev->ops->free(dev, l.raw);
 	dev->ops->free(dev, l.wide);
+	dev->ops->free(dev, l.stacked);
 	if (rc < 0)
 		model_close(m);
 	return rc;
@@ -354,7 +380,7 @@ void model_parts(const struct model *m, bool train, struct model_part parts[MODE
 	const struct model_part all[MODEL_PARTS] = {
 		{ "embedding", (size_t)a->vocab * d * e },
 		{ "head", op->weight_bytes(m->dev, m->act, a->vocab, a->hidden,
-					 use | (a->tied ? WEIGHT_LENT : 0)) },
+					   use | (a->tied ? WEIGHT_LENT : 0)) },
 		{ "qkv", layers * op->weight_bytes(m->dev, m->act, qkv, a->hidden, use) },
 		{ "o", layers * op->weight_bytes(m->dev, m->act, a->hidden, q, use) },
 		{ "gate_up",

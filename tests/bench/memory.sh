@@ -43,13 +43,13 @@ run()
 }
 
 for model in models/smollm2-135m-instruct/model.gguf $random; do
-	[ -e $model ] || continue
+	[ -e "$model" ] || continue
 	for type in bf16 fp32; do
 		for rank in 16 64; do
-			run sft $model $rank 128 $type
-			run dpo $model $rank 128 $type
+			run sft "$model" "$rank" 128 $type
+			run dpo "$model" "$rank" 128 $type
 		done
-		run sft $model 16 512 $type
-		run sft $model 64 2048 $type
+		run sft "$model" 16 512 $type
+		run sft "$model" 64 2048 $type
 	done
 done
