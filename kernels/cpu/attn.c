@@ -175,6 +175,7 @@ void cpu_attn(struct dev *d, struct mat o, float *lse, struct mat q, struct mat 
 	int group = s->n_heads / s->n_kv_heads;
 	int64_t blocks = (s->max_q + QUERIES - 1) / QUERIES;
 
+	cpu_rooms(c);
 #pragma omp parallel for collapse(3) schedule(dynamic)                                             \
 	num_threads(c->threads) if (q.rows * s->max_k > 256)
 	for (int g = 0; g < s->n_segs; g++) {
@@ -376,6 +377,7 @@ void cpu_attn_bwd(struct dev *d, struct mat dq, struct mat dk, struct mat dv, st
 	w.each = room_floats(s->max_k, s->head_size);
 	all = cpu_scratch(c, SCRATCH_ATTN,
 			  starts + ((size_t)c->threads * w.each + room) * sizeof(float));
+	cpu_rooms(c);
 	w.start = (size_t *)(void *)all;
 	w.rooms = (float *)(void *)(all + starts);
 	w.sums = w.rooms + (size_t)c->threads * w.each;

@@ -15,7 +15,6 @@ static void cpu_close(struct dev *d)
 #endif
 	for (int i = 0; i < SCRATCHES; i++)
 		mem_free(c->scratch[i]);
-	mem_free(c->rooms);
 	mem_free(c);
 }
 
@@ -62,6 +61,7 @@ struct dev *cpu_open(int threads, bool plain, struct err *err)
 	static struct ops with_library, without;
 	struct cpu *c = mem_new(1, sizeof(*c));
 
+	(void)err;
 	if (threads > 0)
 		omp_set_num_threads(threads);
 	c->threads = omp_get_max_threads();
@@ -70,11 +70,6 @@ struct dev *cpu_open(int threads, bool plain, struct err *err)
 	with_library.name = "cpu";
 	without.name = "plain";
 	c->dev.ops = plain ? &without : &with_library;
-	c->rooms = host_alloc(&c->dev, (size_t)c->threads * ROOM * sizeof(float), err);
-	if (!c->rooms) {
-		mem_free(c);
-		return NULL;
-	}
 #ifdef HAVE_DNNL
 	if (!plain)
 		c->library = onednn_open();

@@ -12,13 +12,12 @@
 
 enum isa { ISA_NONE, ISA_AVX2, ISA_AVX512 };
 
-enum cpu_scratch { SCRATCH_A, SCRATCH_B, SCRATCH_C, SCRATCH_ATTN, SCRATCHES };
+enum cpu_scratch { SCRATCH_A, SCRATCH_B, SCRATCH_C, SCRATCH_ATTN, SCRATCH_ROOMS, SCRATCHES };
 
 struct cpu {
 	struct dev dev;
 	int threads;
 	enum isa isa; /* the vectors of our products */
-	float *rooms; /* of our products: ROOM floats for each thread */
 	struct onednn
 		*library; /* NULL: not built in, not wanted, or it does not multiply bf16 here */
 	void *scratch[SCRATCHES]; /* grown on demand, kept */
@@ -29,8 +28,10 @@ struct cpu {
 void *cpu_scratch(struct cpu *c, enum cpu_scratch which, size_t bytes);
 size_t cpu_scratch_bytes(struct dev *d, const struct op_limits *l);
 int cpu_reserve(struct dev *d, const struct op_limits *l, struct err *err);
-/* What the products take of A, B and C; and what they take beside that and give back. */
-size_t cpu_matmul_scratch(const struct cpu *c, const struct op_limits *l, size_t bytes[SCRATCHES]);
+/* What our products work in: ROOM floats for each thread; before the threads part. */
+float *cpu_rooms(struct cpu *c);
+/* What the products take. */
+void cpu_matmul_scratch(const struct cpu *c, const struct op_limits *l, size_t bytes[SCRATCHES]);
 
 /* matmul.c */
 struct weight *cpu_weight_new(struct dev *d, const struct mat *parts, int n, unsigned use,
@@ -43,7 +44,8 @@ void cpu_linear_bwd(struct dev *d, struct mat dx, struct mat dy, const struct we
 void cpu_gemm(struct dev *d, struct mat c, struct mat a, bool ta, struct mat b, bool tb,
 	      float alpha, float beta);
 int cpu_steady_rows(struct dev *d, int n);
-/* Row-major fp32 C = alpha op(A) op(B) + beta C on the calling thread: attention's products. */
+/* Row-major fp32 C = alpha op(A) op(B) + beta C on the calling thread, after cpu_rooms: attention's
+ * products. */
 void cpu_sgemm(const struct cpu *c, bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha,
 	       const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *out,
 	       int64_t ldc);

@@ -36,7 +36,7 @@ static void own(struct cpu *c, struct product p, bool dot)
 	int threads = p.c.rows * p.c.cols * inner > WORTH_THREADS ? c->threads : 1;
 
 	p.a = fp32(c, p.a);
-	(dot ? dot_product : tile_product)(&p, c->isa, threads, c->rooms);
+	(dot ? dot_product : tile_product)(&p, c->isa, threads, cpu_rooms(c));
 }
 
 #ifdef HAVE_DNNL
@@ -261,7 +261,7 @@ void cpu_sgemm(const struct cpu *c, bool ta, bool tb, int64_t m, int64_t n, int6
 	struct product p = {
 		{ out, DT_F32, m, n, ldc }, ma, stack_of(mb), alpha, beta, NULL, ta, tb
 	};
-	float *room = c->rooms + omp_get_thread_num() * ROOM;
+	float *room = (float *)c->scratch[SCRATCH_ROOMS] + omp_get_thread_num() * ROOM;
 
 	tile_product(&p, c->isa, 1, room);
 }

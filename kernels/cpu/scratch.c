@@ -25,9 +25,13 @@ static size_t largest(int64_t a, int64_t b)
 	return (size_t)(a > b ? a : b);
 }
 
-/* A's fp32 copy, where our products take bf16; A^T for the library's; see matmul.c. Beside them the
- * threads' rooms, which are had from the beginning. */
-size_t cpu_matmul_scratch(const struct cpu *c, const struct op_limits *l, size_t bytes[SCRATCHES])
+float *cpu_rooms(struct cpu *c)
+{
+	return cpu_scratch(c, SCRATCH_ROOMS, (size_t)c->threads * ROOM * sizeof(float));
+}
+
+/* A's fp32 copy, where our products take bf16; A^T for the library's; see matmul.c. */
+void cpu_matmul_scratch(const struct cpu *c, const struct op_limits *l, size_t bytes[SCRATCHES])
 {
 	size_t side = largest(l->rows, l->rank) * (size_t)l->cols;
 	size_t head = (size_t)(l->head_rows * (l->backward ? l->vocab : l->cols));
@@ -36,25 +40,24 @@ size_t cpu_matmul_scratch(const struct cpu *c, const struct op_limits *l, size_t
 		bytes[SCRATCH_C] = l->backward ? (size_t)(l->rows * l->rank) * mat_elem(l->act) : 0;
 	else if (l->act == DT_BF16)
 		bytes[SCRATCH_A] = sizeof(float) * (side > head ? side : head);
-	return (size_t)c->threads * ROOM * sizeof(float);
+	bytes[SCRATCH_ROOMS] = (size_t)c->threads * ROOM * sizeof(float);
 }
 
-/* Sizes of all four; returns what comes beside them. */
-static size_t sizes(const struct cpu *c, const struct op_limits *l, size_t bytes[SCRATCHES])
+static void sizes(const struct cpu *c, const struct op_limits *l, size_t bytes[SCRATCHES])
 {
-	size_t beside, sums = cpu_sumsq_scratch(l->params);
+	size_t sums = cpu_sumsq_scratch(l->params);
 
 	memset(bytes, 0, SCRATCHES * sizeof(*bytes));
-	beside = cpu_matmul_scratch(c, l, bytes);
+	cpu_matmul_scratch(c, l, bytes);
 	bytes[SCRATCH_A] = bytes[SCRATCH_A] > sums ? bytes[SCRATCH_A] : sums;
 	bytes[SCRATCH_ATTN] = cpu_attn_scratch(c, l);
-	return beside;
 }
 
 size_t cpu_scratch_bytes(struct dev *d, const struct op_limits *l)
 {
-	size_t bytes[SCRATCHES], sum = sizes((const struct cpu *)d, l, bytes);
+	size_t bytes[SCRATCHES], sum = 0;
 
+	sizes((const struct cpu *)d, l, bytes);
 	for (int i = 0; i < SCRATCHES; i++)
 		sum += bytes[i];
 	return sum;
@@ -66,7 +69,7 @@ int cpu_reserve(struct dev *d, const struct op_limits *l, struct err *err)
 	struct cpu *c = (struct cpu *)d;
 	size_t bytes[SCRATCHES];
 
-	memset(c->rooms, 0, sizes(c, l, bytes));
+	sizes(c, l, bytes);
 	for (int i = 0; i < SCRATCHES; i++) {
 		if (c->scratch_bytes[i] == bytes[i])
 			continue;

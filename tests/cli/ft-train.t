@@ -63,7 +63,7 @@ ft-sft "$T/c.yaml" - "output_dir=$T/p" <"$T/sft.tok.zst" 2>/dev/null
 same "$T/a/adapter_model.safetensors" "$T/p/adapter_model.safetensors" "a shard from standard input"
 exits 0 "--plan prints the plan" ft-sft --plan "$T/c.yaml" "$T/sft.tok.zst"
 has "$T/out" "activations.qkv" "buffer by buffer"
-for row in program. data.shard weights.embedding weights.head weights.qkv weights.o weights.gate_up weights.down \
+for row in program. data.shard weights.embedding weights.qkv weights.o weights.gate_up weights.down \
 	weights.norms "weights.rotary tables" adapter.parameters optimizer.gradients optimizer.moments kernels.scratch; do
 	has "$T/out" "$row" "it names $row"
 done

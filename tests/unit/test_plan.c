@@ -308,8 +308,6 @@ int main(void)
 		test_lowest(*d);
 		test_sum(*d, true);
 		test_sum(*d, false);
-		if (!strcmp(*d, "plain")) /* its products take their panels as they go */
-			continue;
 		test_quiet(*d, false, true);
 		test_quiet(*d, false, false);
 		test_quiet(*d, true, true);
