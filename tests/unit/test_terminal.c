@@ -19,6 +19,7 @@ static char home[] = "/tmp/anekdot-terminal-XXXXXX";
 static int master = -1;
 static pid_t child;
 static struct buf seen; /* since the last type() */
+static int patience = 60; /* seconds: the tests share the machine */
 static size_t awaited; /* ends here in it: what was waited for */
 static bool editing; /* built with libedit */
 
@@ -72,11 +73,11 @@ static bool start(const char *term, const char *adapters)
 	return child > 0;
 }
 
-/* Where `text` was shown after what was awaited last; NULL: not within a minute (a busy machine). */
+/* Where `text` was shown after what was awaited last; NULL: it was not in time. */
 static char *find(const char *text)
 {
 	struct pollfd ready = { .fd = master, .events = POLLIN };
-	time_t end = time(NULL) + 60;
+	time_t end = time(NULL) + patience;
 	char piece[4096], *at;
 
 	while (!seen.p || !(at = memmem(seen.p + awaited, seen.n - awaited, text, strlen(text)))) {
@@ -203,6 +204,21 @@ static void one_turn(const char *keys, const char *name)
 	shows("/undo\r", "(taken back; 1 turn left)", "it was one message");
 }
 
+/* A Ctrl-C that falls between two reads is seen only with the next key: it is pressed again. */
+static bool drops(const char *typed)
+{
+	bool said = false;
+
+	type(typed);
+	patience = 3;
+	for (int i = 0; i < 10 && !said; i++) {
+		press("\003");
+		said = await("/quit or Ctrl-D leaves");
+	}
+	patience = 60;
+	return said;
+}
+
 static void test_lines(void)
 {
 	char pasted[700] = "\033[200~", *end = pasted + strlen(pasted);
@@ -213,7 +229,7 @@ static void test_lines(void)
 	one_turn("\"\"\"first\rsecond\r\rthird\"\"\"\r", "a block");
 	one_turn("\033[200~line one\rline two\rline three\033[201~\r", "pasted lines");
 	one_turn("\033[200~/help\rwas what I typed\033[201~\r", "pasted lines are no command");
-	shows("half\003", "/quit or Ctrl-D leaves", "Ctrl-C drops what was typed");
+	check(drops("half"), "Ctrl-C drops what was typed");
 	if (editing) {
 		shows("/system \xe4\xbd\xa0\xe5\xa5\xbd\x7f\xe5\x90\x97\r", "new system prompt",
 		      "Chinese text");
