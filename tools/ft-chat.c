@@ -14,7 +14,7 @@ struct args {
 	struct opt_list stops;
 	const char *batch;
 	long seed, streams;
-	bool json, stream;
+	bool json, stream, timings;
 };
 
 #define TEXT(letter, name, arg, field, help)                                                       \
@@ -60,6 +60,8 @@ static const struct opt opts[] = {
 	  0, 0 },
 	NUMBER(OPT_FLAG, "stream", NULL, stream, 0, 0,
 	       "with --json: answers piece by piece as they come"),
+	NUMBER(OPT_FLAG, "timings", NULL, timings, 0, 0,
+	       "with --json: how long prompt and answer took"),
 	{ .type = OPT_END },
 };
 
@@ -109,7 +111,7 @@ static int talk(const struct args *a, struct engine *e, const struct request_def
 
 static int run(const struct args *a, char **words, int n, struct err *err)
 {
-	struct request_defaults d = { &a->sampling, &a->stops, a->stream };
+	struct request_defaults d = { &a->sampling, &a->stops, a->stream, a->timings };
 	struct request_file file = { 0 };
 	struct engine e = { 0 };
 	int rc = a->batch ? request_file_read(&file, a->batch, &d, err) : 0;
@@ -145,6 +147,8 @@ int main(int argc, char **argv)
 	if (args.stream && !args.json)
 		opt_misuse(&cmd,
 			   "--stream belongs to --json; elsewhere answers come as they are made");
+	if (args.timings && !args.json)
+		opt_misuse(&cmd, "--timings belongs to --json");
 	for (size_t i = 0; i < args.stops.n; i++)
 		if (!*args.stops.v[i])
 			opt_misuse(&cmd, "--stop must not be empty");

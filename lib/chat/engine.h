@@ -85,6 +85,8 @@ struct answer {
 	bool done; /* nothing more will come */
 	const struct sampling *sampling; /* its own, drawn from stream `stream`; NULL: the call's */
 	uint32_t stream;
+	double began, prompt_seconds; /* clock_now when its prompt was fed; until its first token */
+	double answer_seconds; /* from the first token to the last */
 };
 
 /*

@@ -144,6 +144,7 @@ static void fill(struct generation *g)
 		if (g->batch.n_tokens + (int)a->n_prompt > g->batch.limits.tokens - BALLAST)
 			break;
 		*st = (struct stream){ .a = a, .index = g->next++ };
+		a->began = clock_now();
 		feed(g, st, a->prompt, (int)a->n_prompt);
 	}
 }
@@ -161,6 +162,11 @@ static int take(struct generation *g, struct stream *st, float *logits, struct e
 		return err_kind(err, ERR_NUMERIC,
 				"answer %zu: the model's logits are not numbers (NaN) at token %zu",
 				st->index + 1, a->out.n + 1);
+	a->answer_seconds = clock_now() - a->began - a->prompt_seconds;
+	if (!a->out.n) {
+		a->prompt_seconds = a->answer_seconds;
+		a->answer_seconds = 0;
+	}
 	a->stopped = engine_is_stop(g->e, id);
 	if (!a->stopped) {
 		ids_push(&a->out, id);

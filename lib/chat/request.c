@@ -116,9 +116,11 @@ static int read_messages(struct request *r, json_t *root, const struct element *
 
 static void start(struct request *r, const struct request_defaults *d, const struct element *e)
 {
-	*r = (struct request){
-		.line = e->line, .sampling = *d->sampling, .stops = d->stops, .stream = d->stream
-	};
+	*r = (struct request){ .line = e->line,
+			       .sampling = *d->sampling,
+			       .stops = d->stops,
+			       .stream = d->stream,
+			       .timings = d->timings };
 }
 
 int request_read(struct request *r, const struct request_defaults *d, const struct element *e,
@@ -210,6 +212,13 @@ void request_write(const struct request *r, const struct answer *a, struct buf *
 	jsonw_kint(&w, "total_tokens", (int64_t)(a->n_prompt + a->out.n));
 	jsonw_close(&w, '}');
 	jsonw_kint(&w, "dropped_turns", (int64_t)r->prompt.turns);
+	if (r->timings) {
+		jsonw_key(&w, "timings");
+		jsonw_open(&w, '{');
+		jsonw_knum(&w, "prompt_seconds", a->prompt_seconds, 6);
+		jsonw_knum(&w, "answer_seconds", a->answer_seconds, 6);
+		jsonw_close(&w, '}');
+	}
 	jsonw_close(&w, '}');
 	add_line(&line, out);
 }

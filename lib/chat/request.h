@@ -10,7 +10,7 @@
 struct request_defaults {
 	const struct sampling *sampling;
 	const struct opt_list *stops; /* NULL: none */
-	bool stream;
+	bool stream, timings;
 };
 
 struct request {
@@ -21,6 +21,7 @@ struct request {
 	struct sampling sampling;
 	bool seeded; /* it brought its own seed */
 	bool stream; /* its answer is to be written as it comes */
+	bool timings; /* and how long it took */
 	const struct opt_list *stops;
 	struct opt_list own_stops;
 	struct arena arena; /* of own_stops, and of a text's message */

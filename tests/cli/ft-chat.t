@@ -143,6 +143,16 @@ chat --json --stream <"$T/two" >"$T/a"
 is "$(tail -n 2 "$T/a" | grep -c delta)" 1 "--stream: every answer comes in pieces"
 exits 2 "--stream without --json" chat --stream x
 
+# How long it took.
+chat --json --timings <"$T/two" | grep '"answer"' >"$T/a"
+is "$(grep -cE ', "timings": \{"prompt_seconds": [0-9.e-]+, "answer_seconds": [0-9.e-]+\}\}$' "$T/a")" 2 \
+	"--timings: every answer says its seconds"
+sed 's/, "timings": .*/}/' "$T/a" >"$T/b"
+same "$T/b" "$T/c" "and is otherwise the same"
+awk -F'"(prompt|answer)_seconds": ' '{ if ($2 + 0 <= 0 || $3 + 0 < 0 || $2 + $3 > 60) bad = 1 } END { exit bad }' "$T/a"
+ok $? "which are seconds"
+exits 2 "--timings without --json" chat --timings x
+
 # A file of prompts.
 printf 'Hello world\n\nagain\r\n' >"$T/prompts"
 exits 0 "a file of prompts" chat --batch "$T/prompts"
