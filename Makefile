@@ -51,7 +51,7 @@ C_FILES  := $(sort $(wildcard lib/*/*.[ch] kernels/*.[ch] kernels/*/*.[ch] tools
 # Short lines unless V=1.
 run       = $(if $(filter 1,$(V)),,@printf '  %-3s %s\n' $(1);)
 
-.PHONY: all test fuzz bench lint fmt deps install clean help FORCE
+.PHONY: all test fuzz bench bench-peers lint fmt deps install clean help FORCE
 all: $(TOOL_BIN)	## build the tools into build/bin (the default); V=1 shows the commands
 
 $(BUILD)/%.o: %.c $(CONFIG)
@@ -119,6 +119,12 @@ fuzz:	## fuzz every reader for SECONDS=600; TARGET=name: that one (tests/fuzz/RE
 bench: $(TOOL_BIN) $(BUILD)/tests/ops/check_ops $(BUILD)/tests/bench/random_model	## run the benches: a JSON line a measure
 	@for b in $(BENCH_SH); do TEST_ROOT=$(CURDIR) BIN=$(CURDIR)/$(BIN) BUILD_DIR=$(BUILD) sh $$b || exit; done
 
+PEERS    ?= sft dpo tokenize chat
+bench-peers: $(TOOL_BIN) models/smollm2-135m-instruct	## against other programs, in a virtual environment; PEERS="sft dpo tokenize chat": those parts
+	@.ci/deps model peers
+	@PYTHON='$(PYTHON)' tests/bench/peers/setup build/venv-peers
+	@BIN=$(CURDIR)/$(BIN) build/venv-peers/bin/python tests/bench/peers/run.py build/bench/peers.jsonl $(PEERS)
+
 include pipelines/bases.mk $(sort $(wildcard pipelines/*/*.mk)) pipelines/stages.mk
 
 lint:	## layers, third-party headers, sizes, allocation; shellcheck; clang-format where it is
@@ -143,7 +149,7 @@ clean:	## remove what was built; runs of pipelines and fetched models stay
 
 help:	## this text
 	@echo 'Usage: make [TARGET] [BASE=$(BASE)] [SANITIZE=1] [V=1] [BUILD=folder]'
-	@awk '/^[a-z]+:.*\t## / { n = $$0; sub(/:.*/, "", n); sub(/.*\t## /, ""); printf "  %-24s %s\n", n, $$0 } \
+	@awk '/^[a-z-]+:.*\t## / { n = $$0; sub(/:.*/, "", n); sub(/.*\t## /, ""); printf "  %-24s %s\n", n, $$0 } \
 		/^## / { n = $$2; sub(/:$$/, "", n); sub(/^## [^ ]* /, ""); printf "  %-24s %s\n", n, $$0 }' \
 		Makefile pipelines/stages.mk
 	@echo 'Pipelines: $(PIPELINES)'
