@@ -53,10 +53,10 @@ def number(x):
 
 
 def cells(r):
-    memory = "/".join(number(r.get(k)) for k in ("ours_rss_mb", "peer_rss_mb"))
+    memory = "/".join(number(r[k]) for k in ("ours_rss_mb", "peer_rss_mb") if r.get(k))
     loss = f"{r['loss_difference']:.1e}" if r.get("loss_difference") is not None else ""
-    return [r.get("part", ""), r.get("what", ""), str(r.get("threads", "")), number(r.get("ours")),
-            number(r.get("peer")), r.get("unit", ""), number(r.get("ratio")), memory, loss, r.get("note", "")]
+    return [r.get("part", ""), r.get("what", ""), str(r.get("threads", "")), *[number(r.get(k)) for k in ("ours", "peer")],
+            r.get("unit", ""), number(r.get("ratio")), memory, loss, r.get("note", "")]
 
 
 def table(rows):
