@@ -196,7 +196,7 @@ void buf_free(struct buf *b)
 	*b = (struct buf){ 0 };
 }
 
-static void ids_reserve(struct ids *a, size_t extra)
+void ids_reserve(struct ids *a, size_t extra)
 {
 	if (a->n + extra <= a->cap)
 		return;

@@ -56,6 +56,7 @@ struct ids {
 	size_t n, cap;
 };
 
+void ids_reserve(struct ids *a, size_t extra);
 void ids_push(struct ids *a, uint32_t id);
 void ids_add(struct ids *a, const uint32_t *v, size_t n);
 void ids_free(struct ids *a);

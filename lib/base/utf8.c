@@ -68,28 +68,6 @@ size_t utf8_bad_length(const char *s, size_t n)
 	return i ? i : 1;
 }
 
-uint32_t utf8_next(const char **s)
-{
-	const unsigned char *p = (const unsigned char *)*s;
-	uint32_t c = p[0];
-
-	if (c < 0x80) {
-		*s += 1;
-		return c;
-	}
-	if (c < 0xE0) {
-		*s += 2;
-		return (c & 31) << 6 | (p[1] & 63);
-	}
-	if (c < 0xF0) {
-		*s += 3;
-		return (c & 15) << 12 | (uint32_t)(p[1] & 63) << 6 | (p[2] & 63);
-	}
-	*s += 4;
-	return (c & 7) << 18 | (uint32_t)(p[1] & 63) << 12 | (uint32_t)(p[2] & 63) << 6 |
-	       (p[3] & 63);
-}
-
 size_t utf8_put(char *out, uint32_t c)
 {
 	if (c < 0x80) {

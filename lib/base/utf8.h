@@ -13,7 +13,28 @@ size_t utf8_valid(const char *s, size_t n);
 /* Length of the maximal invalid subpart at s (>= 1): what one U+FFFD stands for. */
 size_t utf8_bad_length(const char *s, size_t n);
 /* Decode a character known to be valid; advances *s. */
-uint32_t utf8_next(const char **s);
+static inline uint32_t utf8_next(const char **s)
+{
+	const unsigned char *p = (const unsigned char *)*s;
+	uint32_t c = p[0];
+
+	if (c < 0x80) {
+		*s += 1;
+		return c;
+	}
+	if (c < 0xE0) {
+		*s += 2;
+		return (c & 31) << 6 | (p[1] & 63);
+	}
+	if (c < 0xF0) {
+		*s += 3;
+		return (c & 15) << 12 | (uint32_t)(p[1] & 63) << 6 | (p[2] & 63);
+	}
+	*s += 4;
+	return (c & 7) << 18 | (uint32_t)(p[1] & 63) << 12 | (uint32_t)(p[2] & 63) << 6 |
+	       (p[3] & 63);
+}
+
 /* Write c as UTF-8 into out[4]; returns the length. */
 size_t utf8_put(char *out, uint32_t c);
 

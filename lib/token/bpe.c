@@ -200,39 +200,26 @@ static void merge_long(struct bpe *b, const unsigned char *s, size_t n)
 		ids_push(b->out, v[i].id);
 }
 
-void bpe_word(struct bpe *b, const char *s, size_t n)
+void bpe_merge(struct bpe *b, const char *s, size_t n)
 {
-	const struct token *t = b->t;
-	const unsigned char *u = (const unsigned char *)s;
-	uint32_t id, ids[SHORT];
-	struct entry *e = NULL;
-	size_t len;
+	uint32_t ids[SHORT];
 
-	id = token_find_bytes(t, s, n, false);
-	if (id != TOKEN_NONE) {
-		e = &t->v[id];
-		if (b->plain && e->flags & ENTRY_ADDED)
-			e = NULL;
-	}
-	if (e && (t->ignore_merges ||
-		  atomic_load_explicit(&e->whole, memory_order_relaxed) == WHOLE_YES)) {
-		ids_push(b->out, id);
-		return;
-	}
-	if (n > SHORT) {
-		merge_long(b, u, n);
-		return;
-	}
-	len = merge_short(t, u, n, ids);
-	ids_add(b->out, ids, len);
-	/* Threads may race here; they store the same. */
-	if (e)
-		atomic_store_explicit(&e->whole, len == 1 && ids[0] == id ? WHOLE_YES : WHOLE_NO,
-				      memory_order_relaxed);
+	if (n > SHORT)
+		merge_long(b, (const unsigned char *)s, n);
+	else
+		ids_add(b->out, ids, merge_short(b->t, (const unsigned char *)s, n, ids));
+}
+
+size_t bpe_size(const struct bpe *b)
+{
+	return b->cap * sizeof(*b->symbols) + b->heap_cap * sizeof(*b->heap) +
+	       b->dead_cap * sizeof(*b->dead);
 }
 
 void bpe_free(struct bpe *b)
 {
+	mem_free(b->cache);
 	mem_free(b->symbols);
 	mem_free(b->heap);
+	mem_free(b->dead);
 }

@@ -3,21 +3,13 @@
  * Text to ids: added tokens of the raw text, then per piece the normaliser, added tokens of the
  * normalised text, the pre-tokenizer and the merges.
  */
-#include "token/vocab.h"
+#include "token/encoder.h"
 
 #include "base/utf8.h"
 
 #include <string.h>
 
 #define MAX_TEXT ((size_t)1 << 30)
-
-struct encoder {
-	const struct token *t;
-	bool special;
-	const char *text, *begin; /* of the text; of the first piece, normalised; NULL in others */
-	struct bpe bpe;
-	struct buf nfc, spaced, prefixed;
-};
 
 /* What becomes of the text between added tokens. */
 typedef void piece_fn(struct encoder *e, const char *s, size_t n);
@@ -96,6 +88,7 @@ static void split_added(struct encoder *e, const struct trie *tr, const char *s,
 /* A space in front of *s. */
 static void put_space(struct encoder *e, const char **s, size_t *n)
 {
+	bpe_flush(&e->bpe); /* words of the text that stood there */
 	buf_reset(&e->prefixed);
 	buf_char(&e->prefixed, ' ');
 	buf_add(&e->prefixed, *s, *n);
@@ -112,12 +105,12 @@ static void byte_level(struct encoder *e, bool gpt2, const char *s, size_t n)
 	while (gpt2 && n) {
 		size_t len = split_next(e->t, SPLIT_GPT2, s, n);
 
-		bpe_word(&e->bpe, s, len);
+		bpe_word(&e->bpe, s, len, n);
 		s += len;
 		n -= len;
 	}
 	if (n)
-		bpe_word(&e->bpe, s, n);
+		bpe_word(&e->bpe, s, n, n);
 }
 
 static void pre_tokenize(struct encoder *e, size_t step, const char *s, size_t n)
@@ -133,7 +126,7 @@ static void pre_tokenize(struct encoder *e, size_t step, const char *s, size_t n
 		size_t len = split_next(t, t->steps[step].kind, s, n);
 
 		if (last && !t->prefix_space)
-			bpe_word(&e->bpe, s, len);
+			bpe_word(&e->bpe, s, len, n);
 		else
 			pre_tokenize(e, step + 1, s, len);
 		s += len;
@@ -167,12 +160,12 @@ static void words(struct encoder *e, const char *s, size_t n)
 		const char *next = memchr(s + 1, ' ', n - 1);
 		size_t len = next ? (size_t)(next - s) : n;
 
-		bpe_word(&e->bpe, s, len);
+		bpe_word(&e->bpe, s, len, n);
 		s += len;
 		n -= len;
 	}
 	if (n)
-		bpe_word(&e->bpe, s, n);
+		bpe_word(&e->bpe, s, n, n);
 }
 
 static void ordinary(struct encoder *e, const char *s, size_t n)
@@ -181,6 +174,7 @@ static void ordinary(struct encoder *e, const char *s, size_t n)
 		words(e, s, n);
 	else
 		pre_tokenize(e, 0, s, n);
+	bpe_flush(&e->bpe);
 }
 
 /* The normaliser of SentencePiece's BPE; where there is none, U+2581 is no space until `words`. */
@@ -210,10 +204,7 @@ static void normal(struct encoder *e, const char *s, size_t n)
 int token_encode(const struct token *t, const char *text, size_t n, int flags, struct ids *out,
 		 struct err *err)
 {
-	struct encoder e = { .t = t,
-			     .special = flags & TOKEN_SPECIAL,
-			     .text = text,
-			     .bpe = { .t = t, .out = out, .plain = !(flags & TOKEN_SPECIAL) } };
+	struct encoder *e;
 	size_t bad;
 
 	if (n > MAX_TEXT)
@@ -221,13 +212,15 @@ int token_encode(const struct token *t, const char *text, size_t n, int flags, s
 	bad = utf8_valid(text, n);
 	if (bad < n)
 		return err_set(err, "invalid UTF-8 at byte %zu", bad);
-	if (e.special && t->raw.n)
-		split_added(&e, &t->raw, text, n, normal);
+	e = encoder_take(t);
+	e->special = flags & TOKEN_SPECIAL;
+	e->bpe.plain = !e->special;
+	e->text = text;
+	e->bpe.out = out;
+	if (e->special && t->raw.n)
+		split_added(e, &t->raw, text, n, normal);
 	else if (n)
-		normal(&e, text, n);
-	bpe_free(&e.bpe);
-	buf_free(&e.nfc);
-	buf_free(&e.spaced);
-	buf_free(&e.prefixed);
+		normal(e, text, n);
+	encoder_give_back(e);
 	return 0;
 }

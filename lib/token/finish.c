@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is made of a tokenizer once all of it was read: tables for the encoder, the content hash. */
-#include "token/vocab.h"
+#include "token/greedy.h"
 
 #include "base/hash.h"
 
@@ -157,6 +157,7 @@ int token_finish(struct token *t, struct err *err)
 	if (make_merged(t, err) < 0)
 		return -1;
 	make_pairs(t);
+	greedy_build(t);
 	make_tries(t);
 	make_hash(t);
 	return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Building a tokenizer: entries, added tokens, merges. finish.c does what comes after. */
-#include "token/vocab.h"
+#include "token/greedy.h"
 
 #include "base/utf8.h"
 
@@ -60,6 +60,7 @@ struct token *token_new(size_t n_vocab)
 	t->slot_mask = (uint32_t)(slots - 1);
 	t->classes = mem_new(UNICODE_COUNT, 1);
 	unicode_expand(t->classes);
+	t->idle = encoder_idle_new();
 	make_alphabet(t);
 	memset(t->byte_id, 0xff, sizeof(t->byte_id));
 	t->unk = TOKEN_NONE;
@@ -78,6 +79,8 @@ void token_close(struct token *t)
 	trie_free(&t->raw);
 	trie_free(&t->normalized);
 	buf_free(&t->pool);
+	encoder_idle_free(t->idle);
+	greedy_free(&t->greedy);
 	mem_free(t->classes);
 	mem_free(t->v);
 	mem_free(t->slots);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a tokenizer is made of, shared by the files of lib/token only. A reader (read_json.c,
- * read_gguf.c) fills it through the functions below; afterwards it is read-only but for the memo
- * `whole`, which is atomic.
+ * read_gguf.c) fills it through the functions below; afterwards it is read-only but for
+ * `idle`, which is atomic.
  */
 #ifndef TOKEN_VOCAB_H
 #define TOKEN_VOCAB_H
@@ -11,7 +11,6 @@
 #include "token/unicode.h"
 
 #include <jansson.h>
-#include <stdatomic.h>
 
 #define TOKEN_NONE          UINT32_MAX
 #define TOKEN_MAX_ENTRIES   10000000u /* of a file, all kinds together */
@@ -29,13 +28,9 @@ enum {
 	ENTRY_BYTE = 16, /* "<0x0A>": a byte of a character that has no token; in no hash */
 };
 
-/* Does BPE make this entry of its own bytes? */
-enum { WHOLE_UNKNOWN, WHOLE_YES, WHOLE_NO };
-
 struct entry {
 	uint32_t off, len; /* bytes in pool: what the id decodes to */
 	uint8_t flags; /* 0: this id is not used */
-	_Atomic uint8_t whole;
 };
 
 /* id TOKEN_NONE: empty. The hash stands here so that a miss touches no entry. */
@@ -89,6 +84,27 @@ enum prefix_kind {
 	PREFIX_ALWAYS, /* of every piece, before normalized added tokens are looked for */
 };
 
+/* match.c: a trie. */
+struct match {
+	uint64_t *v;
+	size_t n;
+};
+
+/* How the merges make an entry of its own bytes. All that greedy.c asks of an entry lies in one line
+ * of the processor's cache. */
+struct made {
+	uint64_t birth : TOKEN_RANK_BITS; /* rank + 1; 0: it is a single byte */
+	uint64_t left : TOKEN_ID_BITS, right : TOKEN_ID_BITS;
+	uint32_t prefix; /* the longest other entry that this one begins with; TOKEN_NONE: none */
+	uint32_t len; /* 0: they do not make it */
+};
+
+struct greedy {
+	bool works;
+	struct made *made; /* by id */
+	struct match match; /* of all entries that are made so */
+};
+
 struct token {
 	uint8_t *classes; /* UNI_ bits of every code point */
 	struct buf pool;
@@ -111,6 +127,8 @@ struct token {
 	uint32_t filter_mask; /* bits - 1 */
 	uint32_t *byte_ranks; /* [256][256]: ranks of the pairs of two bytes' tokens */
 
+	struct greedy greedy;
+
 	struct added *added;
 	size_t n_added;
 	struct trie all; /* every added token */
@@ -129,6 +147,7 @@ struct token {
 	char *post_bos; /* what it puts in front of a text; NULL: nothing */
 	bool adds_bos; /* by the source's word a text begins with bos; the encoder leaves it to others */
 
+	struct idle *idle; /* encoders between two texts */
 	int64_t bos, eos, pad;
 	char *chat_template;
 	struct hash_text {
@@ -236,19 +255,48 @@ int32_t trie_match(const struct trie *tr, const char *s, size_t n, size_t *at, s
 int32_t trie_find(const struct trie *tr, const char *s, size_t n);
 void trie_free(struct trie *tr);
 
-/* bpe.c: scratch of one encode call; starts as {0}. */
+#define BPE_QUEUE  16
+#define CACHED_KEY 32 /* bytes of the longest word that is kept */
+
+/* A word that waits, so that its place in the cache of words has come near when it is looked at. */
+struct queued {
+	const char *s;
+	size_t n;
+	struct cached *place; /* NULL: too long for the cache */
+	uint64_t key[CACHED_KEY / 8];
+};
+
+/* What a thread needs to encode; starts as {0}, then bpe_init. */
 struct bpe {
 	const struct token *t;
 	struct ids *out;
 	bool plain; /* never emit an added token */
+	struct cached *cache;
+	struct queued queue[BPE_QUEUE];
+	size_t n_queue;
 	struct bpe_symbol *symbols;
 	size_t cap;
 	uint64_t *heap;
 	size_t n_heap, heap_cap;
+	bool any_dead; /* greedy.c: places of the word that lead nowhere, a bit each */
+	uint64_t *dead;
+	size_t dead_cap;
+	size_t tries; /* entries looked at, of all words: tests bound the work by it */
 };
 
-/* Append the ids of one pretoken. */
-void bpe_word(struct bpe *b, const char *s, size_t n);
+/* word.c: append the ids of one pretoken, by the next bpe_flush at the latest; until then the text
+ * stays. s[0..room) can be read, room >= n. */
+void bpe_word(struct bpe *b, const char *s, size_t n, size_t room);
+void bpe_flush(struct bpe *b);
+void bpe_init(struct bpe *b, const struct token *t);
+/* bpe.c: the same by merges alone. */
+void bpe_merge(struct bpe *b, const char *s, size_t n);
+/* Bytes that long words made it grow to. */
+size_t bpe_size(const struct bpe *b);
 void bpe_free(struct bpe *b);
+
+/* encoder.c: the encoders of a tokenizer that no thread uses at the moment. */
+struct idle *encoder_idle_new(void);
+void encoder_idle_free(struct idle *v);
 
 #endif
