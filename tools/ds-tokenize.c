@@ -8,6 +8,7 @@
 #include "data/dataset.h"
 #include "shard/from_ids.h"
 #include "shard/shard.h"
+#include "template/bulk.h"
 #include "template/chat_filter.h"
 #include "template/chat_render.h"
 #include "template/template.h"
@@ -21,7 +22,7 @@
 struct args {
 	const char *out, *tokenizer, *stage, *dataset_dir, *template, *system;
 	struct opt_list datasets;
-	long cutoff_len;
+	long cutoff_len, threads;
 	bool mask_history, train_on_prompt;
 	bool ids, decode, skip_special, from_ids, chat;
 };
@@ -46,6 +47,8 @@ static const struct opt opts[] = {
 	{ OPT_INT, 0, "cutoff-len", "N", "most tokens of an example (default: 2048)",
 	  offsetof(struct args, cutoff_len), 1, SHARD_IDS_MAX },
 	TEXT(0, "system", "TEXT", system, "system prompt instead of the template's"),
+	{ OPT_INT, 0, "threads", "N", "threads (default: all processors)",
+	  offsetof(struct args, threads), 1, 1024 },
 	FLAG("mask-history", mask_history, "train on the last answer only"),
 	FLAG("train-on-prompt", train_on_prompt, "train on the questions too"),
 	FLAG("ids", ids, "filter: {\"text\"} lines to {\"ids\"} lines"),
@@ -89,8 +92,7 @@ struct job {
 	bool any; /* a record was written */
 	struct buf sources;
 	struct jsonw sources_json;
-	struct ids ids;
-	struct buf spans;
+	int threads;
 };
 
 static void summary(const struct shard_info *done, const struct encode_counts *counts, long cutoff)
@@ -199,20 +201,6 @@ static int open_writer(struct job *job, const char *path, struct err *err)
 	return job->writer ? 0 : -1;
 }
 
-static int add_record(struct job *job, const struct dataset *d, const struct record *rec,
-		      struct err *err)
-{
-	struct example e;
-
-	job->ids.n = 0;
-	buf_reset(&job->spans);
-	if (encode_record(&job->settings, job->tok, rec, &job->ids, &job->spans, &e, &job->counts,
-			  err) < 0 ||
-	    shard_write(job->writer, &e, err) < 0)
-		return err_wrap(err, "%s:%zu:%zu", dataset_label(d), rec->line, rec->column);
-	return 0;
-}
-
 static int add_source(struct job *job, const struct dataset *d, long records, struct err *err)
 {
 	struct jsonw *w = &job->sources_json;
@@ -230,24 +218,18 @@ static int add_source(struct job *job, const struct dataset *d, long records, st
 
 static int add_records(struct job *job, const struct dataset *d, struct err *err)
 {
-	struct dataset_reader *r = dataset_reader_open(d, err);
-	long most = job->config.max_samples, n = 0;
-	int rc = r ? 1 : -1;
+	struct bulk bulk = { .settings = &job->settings,
+			     .tok = job->tok,
+			     .writer = job->writer,
+			     .counts = &job->counts,
+			     .most = (size_t)job->config.max_samples,
+			     .threads = job->threads };
+	size_t n;
 
-	while (rc == 1 && (!most || n < most)) {
-		struct record rec = { 0 };
-
-		rc = dataset_next(r, &rec, err);
-		if (rc == 1 && add_record(job, d, &rec, err) < 0)
-			rc = -1;
-		n += rc == 1;
-		job->any |= n > 0;
-		record_free(&rec);
-		if (n % 256 == 0)
-			progress("%s: %ld records", dataset_label(d), n);
-	}
-	dataset_reader_close(r);
-	return rc < 0 ? -1 : add_source(job, d, n, err);
+	if (bulk_encode(&bulk, d, &n, err) < 0)
+		return -1;
+	job->any |= n > 0;
+	return add_source(job, d, (long)n, err);
 }
 
 static int add_dataset(struct job *job, const char *name, const char *out, struct err *err)
@@ -301,7 +283,7 @@ static int tokenize(struct job *job, const char *out, struct err *err)
 
 static int run_datasets(const struct args *args, char **v, int n, struct err *err)
 {
-	struct job job = { 0 };
+	struct job job = { .threads = tool_threads(args->threads) };
 	int rc = read_config(&job, args, v, n, err);
 
 	if (rc == 0) {
@@ -314,8 +296,6 @@ static int run_datasets(const struct args *args, char **v, int n, struct err *er
 	token_close(job.tok);
 	mem_free(job.datasets);
 	buf_free(&job.sources);
-	ids_free(&job.ids);
-	buf_free(&job.spans);
 	config_close(&job.config);
 	return rc;
 }
@@ -335,17 +315,17 @@ static int run_from_ids(const struct args *args, const struct token *tok, struct
 
 static int run_filter(const struct args *args, const struct token *tok, struct err *err)
 {
+	int threads = tool_threads(args->threads), rc;
 	struct out out;
-	int rc;
 
 	if (out_open(&out, args->out, err) < 0)
 		return -1;
 	if (args->chat)
 		rc = chat_filter(args->template, stdin, &out, err);
 	else if (args->ids)
-		rc = token_filter_ids(tok, stdin, &out, err);
+		rc = token_filter_ids(tok, stdin, &out, threads, err);
 	else
-		rc = token_filter_decode(tok, stdin, &out, args->skip_special, err);
+		rc = token_filter_decode(tok, stdin, &out, args->skip_special, threads, err);
 	if (rc == 0)
 		return out_commit(&out, err);
 	out_abort(&out);
@@ -394,7 +374,7 @@ int main(int argc, char **argv)
 	struct err err = { 0 };
 	int n, rc;
 
-	tool_start();
+	tool_start_threads(argv);
 	n = opt_parse(&cmd, &args, argc, argv);
 	check_args(&args, n);
 	rc = run(&args, argv, n, &err);

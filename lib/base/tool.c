@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <omp.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,6 +42,11 @@ void tool_start_threads(char **argv)
 	if (setenv("GOMP_SPINCOUNT", "1000", 1) == 0)
 		execv("/proc/self/exe",
 		      argv); /* where that cannot be had, waiting stays as it is */
+}
+
+int tool_threads(long asked)
+{
+	return asked ? (int)asked : omp_get_max_threads();
 }
 
 static void on_stop(int sig)

@@ -22,6 +22,8 @@ void tool_start(void);
  * reads the environment before main, so the program starts itself once more.
  */
 void tool_start_threads(char **argv);
+/* How many threads a tool takes: as many as were asked for, or (0) as OpenMP has them. */
+int tool_threads(long asked);
 /* SIGINT and SIGTERM set the flag; a second signal ends the process at once. */
 volatile sig_atomic_t *tool_stop_flag(void);
 /* Print "name: message" and return the exit code of err->kind. */

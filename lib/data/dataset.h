@@ -7,6 +7,7 @@
 #define DATA_DATASET_H
 
 #include "base/err.h"
+#include "data/reader.h"
 #include "data/record.h"
 #include "data/rules.h"
 
@@ -67,6 +68,13 @@ struct dataset_reader *dataset_reader_open(const struct dataset *d, struct err *
 /* 1: a record, 0: the end, -1: an error "path:line:column: what". The record is the caller's. What
  * ds-validate calls an error ends the reading here: no record is dropped in silence. */
 int dataset_next(struct dataset_reader *r, struct record *rec, struct err *err);
+/* The parts of dataset_next, for those who parse on several threads. dataset_cut: as reader_next. */
+int dataset_cut(struct dataset_reader *r, struct element *e, struct err *err);
+/* 0 or -1. The first element of a data set comes alone; the others may be parsed at the same time. */
+int dataset_parse(struct dataset_reader *r, const struct element *e, struct record *rec,
+		  struct err *err);
+/* What can be said when all are parsed: 0 or -1. */
+int dataset_end(struct dataset_reader *r, struct err *err);
 void dataset_reader_close(struct dataset_reader *r);
 
 #endif

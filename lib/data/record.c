@@ -3,6 +3,7 @@
 #include "data/check.h"
 
 #include <jansson.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,18 +11,23 @@ struct dataset_reader {
 	const struct dataset *d;
 	struct reader *r;
 	bool own; /* r is ours to close */
-	struct check *check;
-	struct finding first; /* of the errors in this record */
+	struct check *check; /* as the first record left it; threads copy it */
+	atomic_uint columns_seen; /* by records after the first */
+};
+
+/* The first error in a record, or in all of them. */
+struct first {
+	struct finding finding;
 	char message[512];
 };
 
 static bool keep_first(void *arg, const struct finding *f)
 {
-	struct dataset_reader *r = arg;
+	struct first *first = arg;
 
-	if (!r->message[0] && rules[f->rule].severity == SEVERITY_ERROR) {
-		r->first = *f;
-		snprintf(r->message, sizeof(r->message), "%s", f->message);
+	if (!first->message[0] && rules[f->rule].severity == SEVERITY_ERROR) {
+		first->finding = *f;
+		snprintf(first->message, sizeof(first->message), "%s", f->message);
 	}
 	return true;
 }
@@ -42,7 +48,7 @@ struct dataset_reader *dataset_reader_open(const struct dataset *d, struct err *
 	r->d = d;
 	r->r = file;
 	r->own = own;
-	r->check = check_open(d, true, keep_first, r);
+	r->check = check_open(d, true, keep_first, NULL);
 	return r;
 }
 
@@ -83,38 +89,68 @@ static void fill(struct record *rec, const struct dataset *d, const json_t *json
 	turns_free(&t);
 }
 
-static int fail(const struct dataset_reader *r, struct err *err)
+static int fail(const struct dataset_reader *r, const struct first *f, struct err *err)
 {
-	return err_set(err, "%s:%zu:%zu: %s [%s]", dataset_label(r->d), r->first.line,
-		       r->first.column, r->message, rules[r->first.rule].name);
+	return err_set(err, "%s:%zu:%zu: %s [%s]", dataset_label(r->d), f->finding.line,
+		       f->finding.column, f->message, rules[f->finding.rule].name);
+}
+
+/* What a record teaches about the others: all of it the first one, later ones which columns are there. */
+static void learn(struct dataset_reader *r, const struct check *c)
+{
+	if (!r->check->any)
+		*r->check = *c;
+	else if (c->columns_seen & ~atomic_load_explicit(&r->columns_seen, memory_order_relaxed))
+		atomic_fetch_or(&r->columns_seen, c->columns_seen);
+}
+
+int dataset_parse(struct dataset_reader *r, const struct element *e, struct record *rec,
+		  struct err *err)
+{
+	struct check c = *r->check;
+	struct first first = { .message = "" };
+	json_t *json;
+	bool ok;
+
+	*rec = (struct record){ 0 };
+	c.arg = &first;
+	json = check_element(&c, e, &ok);
+	if (!ok || !json) {
+		json_decref(json);
+		return fail(r, &first, err);
+	}
+	rec->line = e->line;
+	rec->column = e->column;
+	fill(rec, &c.d, json);
+	json_decref(json);
+	learn(r, &c);
+	return 0;
+}
+
+int dataset_cut(struct dataset_reader *r, struct element *e, struct err *err)
+{
+	return reader_next(r->r, e, err);
+}
+
+int dataset_end(struct dataset_reader *r, struct err *err)
+{
+	struct first first = { .message = "" };
+
+	r->check->columns_seen |= r->columns_seen;
+	r->check->arg = &first;
+	check_columns(r->check);
+	return first.message[0] ? fail(r, &first, err) : 0;
 }
 
 int dataset_next(struct dataset_reader *r, struct record *rec, struct err *err)
 {
 	struct element e;
-	json_t *json;
-	bool ok;
-	int rc;
+	int rc = dataset_cut(r, &e, err);
 
 	*rec = (struct record){ 0 };
-	r->message[0] = 0;
-	rc = reader_next(r->r, &e, err);
-	if (rc == 0) {
-		check_columns(r->check);
-		return r->message[0] ? fail(r, err) : 0;
-	}
-	if (rc < 0)
-		return -1;
-	json = check_element(r->check, &e, &ok);
-	if (!ok || !json) {
-		json_decref(json);
-		return fail(r, err);
-	}
-	rec->line = e.line;
-	rec->column = e.column;
-	fill(rec, &r->check->d, json);
-	json_decref(json);
-	return 1;
+	if (rc == 1)
+		return dataset_parse(r, &e, rec, err) < 0 ? -1 : 1;
+	return rc == 0 ? dataset_end(r, err) : rc;
 }
 
 void record_free(struct record *r)

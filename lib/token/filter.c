@@ -3,6 +3,7 @@
 
 #include "base/jsonw.h"
 #include "base/line.h"
+#include "base/relay.h"
 #include "token/vocab.h"
 
 #include <string.h>
@@ -91,40 +92,99 @@ static json_t *parse(const char *line, size_t n, struct err *err)
 	return o;
 }
 
-static int filter(const struct token *t, FILE *in, struct out *out, bool skip_special, line_fn *fn,
-		  struct err *err)
+struct filter {
+	const struct token *t;
+	bool skip_special;
+	line_fn *fn;
+	struct line line;
+	struct out *out;
+};
+
+struct item {
+	struct buf in, text;
+	struct ids ids;
+	size_t number;
+	int rc;
+	struct err err;
+};
+
+static int fill(void *arg, void *item, size_t *bytes, struct err *err)
 {
-	struct ids ids = { 0 };
-	struct buf text = { 0 };
-	struct line line = { .in = in };
-	int r;
+	struct filter *f = arg;
+	struct item *i = item;
+	int rc = line_next(&f->line, err);
 
-	while ((r = line_next(&line, err)) > 0) {
-		json_t *o = parse(line.text.p, line.text.n, err);
-
-		ids.n = 0;
-		buf_reset(&text);
-		if (!o || fn(t, o, skip_special, &ids, &text, err) < 0)
-			r = err_wrap(err, "standard input:%zu", line.number);
-		else
-			r = out_write(out, text.p, text.n, err);
-		json_decref(o);
-		if (r < 0)
-			break;
-	}
-	line_free(&line);
-	ids_free(&ids);
-	buf_free(&text);
-	return r;
+	if (rc != 1)
+		return rc;
+	buf_reset(&i->in);
+	buf_add(&i->in, f->line.text.p, f->line.text.n);
+	i->number = f->line.number;
+	*bytes = i->in.n;
+	return 1;
 }
 
-int token_filter_ids(const struct token *t, FILE *in, struct out *out, struct err *err)
+static void work(void *arg, void *item)
 {
-	return filter(t, in, out, false, line_ids, err);
+	const struct filter *f = arg;
+	struct item *i = item;
+	json_t *o = parse(i->in.p, i->in.n, &i->err);
+
+	i->ids.n = 0;
+	buf_reset(&i->text);
+	i->rc = o ? f->fn(f->t, o, f->skip_special, &i->ids, &i->text, &i->err) : -1;
+	json_decref(o);
+}
+
+static int drain(void *arg, void *item, struct err *err)
+{
+	const struct filter *f = arg;
+	struct item *i = item;
+
+	if (i->rc == 0)
+		return out_write(f->out, i->text.p, i->text.n, err);
+	*err = i->err;
+	return err_wrap(err, "standard input:%zu", i->number);
+}
+
+static void release(void *item)
+{
+	struct item *i = item;
+
+	buf_free(&i->in);
+	buf_free(&i->text);
+	ids_free(&i->ids);
+}
+
+static int filter(struct filter *f, int threads, struct err *err)
+{
+	struct relay relay = { .arg = f,
+			       .size = sizeof(struct item),
+			       .threads = threads,
+			       .fill = fill,
+			       .work = work,
+			       .drain = drain,
+			       .release = release };
+	int rc = relay_run(&relay, err);
+
+	line_free(&f->line);
+	return rc;
+}
+
+int token_filter_ids(const struct token *t, FILE *in, struct out *out, int threads, struct err *err)
+{
+	struct filter f = { .t = t, .fn = line_ids, .line = { .in = in }, .out = out };
+
+	return filter(&f, threads, err);
 }
 
 int token_filter_decode(const struct token *t, FILE *in, struct out *out, bool skip_special,
-			struct err *err)
+			int threads, struct err *err)
 {
-	return filter(t, in, out, skip_special, line_decode, err);
+	struct filter f = { .t = t,
+			    .skip_special = skip_special,
+			    .fn = line_decode,
+			    .line = { .in = in },
+			    .out = out };
+
+	return filter(&f, threads, err);
 }

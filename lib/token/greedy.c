@@ -19,6 +19,7 @@
 
 #include "token/match.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Does the border between a and b last when all merges of a rank below limit were made? Time runs
@@ -145,7 +146,8 @@ void greedy_word(struct bpe *b, const char *s, size_t n)
 		       (last != TOKEN_NONE && !border_holds(t, last, id, TOKEN_NONE))) {
 			b->tries++;
 			id = made[id].prefix;
-			while (id == TOKEN_NONE) { /* one step back; never in front of the word */
+			while (id == TOKEN_NONE) { /* one step back */
+				assert(out->n > first);
 				mark(b, n, at);
 				at -= made[last].len;
 				id = made[last].prefix;

@@ -34,6 +34,39 @@ exits 2 "too short a cutoff" ds-tokenize -t q.json --cutoff-len 6 --template qwe
 has err "sft_complete_v3.json:2:3: cutoff_len 6" "names file, line and column"
 is "$(ls x.tok.zst* 2>/dev/null)" "" "and leaves nothing"
 
+# threads: the same bytes, and of several faults the first
+i=0
+{
+	echo '['
+	while [ $((i += 1)) -lt 3000 ]; do
+		echo "{\"instruction\": \"n$i?\", \"input\": \"\", \"output\": \"$i is $((i * i % 97))\"},"
+	done
+	echo '{"instruction": "end", "input": "", "output": "."}]'
+} >many.json
+exits 0 "one thread" ds-tokenize --threads 1 -t q.json --template qwen -d many.json -o t1.tok.zst
+has err "3000 examples" "3,000 records"
+for n in 2 3 7; do
+	exits 0 "$n threads" ds-tokenize --threads $n -t q.json --template qwen -d many.json -o "t$n.tok.zst"
+	same "t$n.tok.zst" t1.tok.zst "$n threads, the same bytes"
+done
+exits 0 "max_samples" ds-tokenize --threads 3 -t q.json --template qwen -d many.json max_samples=700 -o m.tok.zst
+has err "700 examples" "which are counted"
+sed -e '1402s/"output": "[^"]*"/"output": ""/' -e '1403s/{/[/' -e '2900s/"output"/output/' many.json >faults.json
+for n in 1 3; do
+	exits 2 "three faults, $n threads" ds-tokenize --threads $n -t q.json --template qwen -d faults.json -o x.tok.zst
+	has err "faults.json:1402:" "the first one is told"
+	is "$(ls x.tok.zst* 2>/dev/null)" "" "and nothing is left"
+done
+sed -e '1d' -e 's/,$//' -e 's/]$//' -e 's/"instruction"/"text"/' many.json >many.jsonl
+ds-tokenize --ids --threads 1 -t q.json <many.jsonl >i1
+is "$(grep -c ids i1)" 3000 "--ids, one thread"
+ds-tokenize --ids --threads 3 -t q.json <many.jsonl | cmp -s - i1
+is "$?" 0 "--ids, three threads"
+sed -e '1700s/.*/{"txt": 1}/' -e '1702s/.*/{/' many.jsonl >faults.jsonl
+got=0
+ds-tokenize --ids --threads 3 -t q.json <faults.jsonl >out 2>err || got=$?
+is "$got $(cat err)" '2 ds-tokenize: standard input:1700: no "text" that is a string' "of two bad lines the first is told"
+
 # a filter's input
 feed()
 {

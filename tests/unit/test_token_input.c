@@ -348,8 +348,8 @@ static const char *filtered(const struct token *t, int mode, const char *input)
 
 	err = (struct err){ 0 };
 	if (!r)
-		r = mode ? token_filter_decode(t, in, &out, mode == 2, &err)
-			 : token_filter_ids(t, in, &out, &err);
+		r = mode ? token_filter_decode(t, in, &out, mode == 2, 2, &err)
+			 : token_filter_ids(t, in, &out, 2, &err);
 	fclose(in);
 	if (r || out_commit(&out, &err)) {
 		out_abort(&out);
