@@ -22,7 +22,7 @@ static void encode(const char *s, size_t n, struct ids *ids)
 {
 	struct err err = { 0 };
 
-	if (token_encode(tok, s, n, TOKEN_PLAIN, ids, &err) < 0) {
+	if (token_encode(tok, s, n, TOKEN_SPECIAL, ids, &err) < 0) {
 		fprintf(stderr, "%s\n", err.msg);
 		exit(2);
 	}
