@@ -203,6 +203,20 @@ char *path_relative(const char *dir, const char *to)
 	return text.p;
 }
 
+int dir_sync(const char *path, struct err *err)
+{
+	char *dir = path_dir(path);
+	int fd = sys_open(dir, O_RDONLY | O_DIRECTORY, 0), rc = 0;
+
+	/* A folder may be written to and not read, and a file system know no such thing. */
+	if (fd >= 0 && sys_fsync(fd) < 0 && errno != EINVAL && errno != ENOTSUP)
+		rc = err_sys(err, "%s", dir);
+	if (fd >= 0)
+		close(fd);
+	mem_free(dir);
+	return rc;
+}
+
 int dir_make(const char *path, struct err *err)
 {
 	char *p = mem_strdup(path);
@@ -214,7 +228,9 @@ int dir_make(const char *path, struct err *err)
 		if (c && c != '/')
 			continue;
 		*s = 0;
-		if (sys_mkdir(p) < 0 && errno != EEXIST)
+		if (sys_mkdir(p) == 0)
+			rc = dir_sync(p, err);
+		else if (errno != EEXIST)
 			rc = err_sys(err, "%s", p);
 		*s = c;
 		if (!c)

@@ -47,6 +47,8 @@ char *path_dir(const char *path);
 char *path_relative(const char *dir, const char *to);
 /* mkdir -p. */
 int dir_make(const char *path, struct err *err);
+/* What happened to names in the folder that path lies in is on disk afterwards. */
+int dir_sync(const char *path, struct err *err);
 /* Makes the folder this process's own among those that ask, until the descriptor that it returns is
  * closed; -1 when another has it. */
 int dir_lock(const char *path, struct err *err);
@@ -75,7 +77,8 @@ int file_append(const char *path, const void *p, size_t n, struct err *err);
 int scratch_open(struct err *err);
 
 /* A folder in the making: files are written into o->tmp, dir_commit renames it to path. An older
- * folder of that name is moved aside first and removed after; other files in it are lost. */
+ * folder of that name changes places with it, so that at any moment one of them is there, and is
+ * removed after; other files in it are lost. */
 struct outdir {
 	char *tmp, *path;
 };
@@ -85,5 +88,8 @@ int outdir_commit(struct outdir *o, struct err *err);
 void outdir_abort(struct outdir *o);
 /* Removes all that is in the making; exit() does it, those who use _exit() have to. */
 void unfinished_remove(void);
+/* Removes what killed processes left in the making in a folder, of names that begin with prefix; for
+ * those who know that nobody else writes there. */
+void unfinished_sweep(const char *dir, const char *prefix);
 
 #endif

@@ -8,7 +8,7 @@ int line_next(struct line *l, struct err *err)
 	struct buf *b = &l->text;
 	int c;
 
-	if (sys_fails())
+	if (sys_fails("getline", NULL))
 		return err_sys(err, "standard input");
 	buf_reset(b);
 	l->number++;

@@ -7,6 +7,7 @@
 #include "base/sys.h"
 
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -128,18 +129,6 @@ int out_write(struct out *o, const void *p, size_t n, struct err *err)
 	return 0;
 }
 
-static void sync_dir(const char *path)
-{
-	char *dir = path_dir(path);
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd >= 0) {
-		(void)!fsync(fd);
-		close(fd);
-	}
-	mem_free(dir);
-}
-
 int out_commit(struct out *o, struct err *err)
 {
 	int rc = flush(o, err);
@@ -156,7 +145,7 @@ int out_commit(struct out *o, struct err *err)
 	if (rc == 0 && o->tmp) {
 		temp_drop(o->tmp);
 		o->tmp = NULL;
-		sync_dir(o->path);
+		rc = dir_sync(o->path, err);
 	}
 	out_abort(o);
 	return rc;
@@ -207,7 +196,7 @@ int scratch_open(struct err *err)
 {
 	const char *dir = getenv("TMPDIR");
 	char *path = path_join(dir && *dir ? dir : "/tmp", "anekdot.XXXXXX");
-	int fd = sys_fails() ? -1 : mkostemp(path, O_CLOEXEC);
+	int fd = sys_fails("mkostemp", path) ? -1 : mkostemp(path, O_CLOEXEC);
 
 	if (fd < 0)
 		err_sys(err, "temporary file %s", path);
@@ -236,6 +225,7 @@ void dir_remove(const char *path)
 	struct dirent *e;
 	DIR *d;
 
+	fault_point("remove", path);
 	if (unlink(path) == 0)
 		return;
 	d = opendir(path);
@@ -266,30 +256,87 @@ int outdir_open(struct outdir *o, const char *path, struct err *err)
 	return -1;
 }
 
-int outdir_commit(struct outdir *o, struct err *err)
+/* Where two names cannot change places at once, there is a moment without one; who is killed in it
+ * leaves PATH.old.PID, which unfinished_sweep puts back. */
+static int replace_in_steps(struct outdir *o, struct err *err)
 {
 	char *old = temp_new(o->path, "old");
-	bool moved = file_exists(o->path);
 	int rc = 0;
 
-	if (moved && sys_rename(o->path, old) < 0)
+	if (sys_rename(o->path, old) < 0) {
 		rc = err_sys(err, "%s", o->path);
-	else if (sys_rename(o->tmp, o->path) < 0)
+	} else if (sys_rename(o->tmp, o->path) < 0) {
 		rc = err_sys(err, "%s", o->path);
-	if (rc == 0) {
-		temp_drop(o->tmp);
-		o->tmp = NULL;
-		if (moved)
-			temp_add(old);
-		sync_dir(o->path);
-		if (moved)
-			dir_remove(old);
-	} else if (moved && !file_exists(o->path)) {
 		(void)!rename(old, o->path);
+	} else if (rename(old, o->tmp) < 0) { /* what is under the .tmp name goes */
+		dir_remove(old);
 	}
 	temp_drop(old);
-	outdir_abort(o);
 	return rc;
+}
+
+int outdir_commit(struct outdir *o, struct err *err)
+{
+	int rc = 0;
+
+	if (!file_exists(o->path)) {
+		if (sys_rename(o->tmp, o->path) < 0)
+			rc = err_sys(err, "%s", o->path);
+	} else if (sys_exchange(o->tmp, o->path) < 0) {
+		rc = errno == EIO ? err_sys(err, "%s", o->path) : replace_in_steps(o, err);
+	}
+	if (rc == 0)
+		rc = dir_sync(o->path, err);
+	outdir_abort(o); /* what was replaced is under the .tmp name now */
+	return rc;
+}
+
+/* The process that NAME.KIND.PID belongs to; -1: the name is of another form. *stem: characters of NAME. */
+static long owner_of(const char *name, const char *kind, size_t *stem)
+{
+	size_t n = strlen(kind);
+	const char *dot = strrchr(name, '.');
+	char *end;
+	long pid = dot ? strtol(dot + 1, &end, 10) : -1;
+
+	if (pid <= 0 || *end || (size_t)(dot - name) <= n || strncmp(dot - n, kind, n))
+		return -1;
+	*stem = (size_t)(dot - name) - n;
+	return pid;
+}
+
+static bool is_gone(long pid)
+{
+	return pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+}
+
+static void sweep_one(const char *dir, const char *name)
+{
+	char *path = path_join(dir, name), *whole;
+	size_t stem;
+
+	if (is_gone(owner_of(name, ".tmp", &stem))) {
+		dir_remove(path);
+	} else if (is_gone(owner_of(name, ".old", &stem))) {
+		whole = mem_strndup(path, strlen(path) - strlen(name) + stem);
+		if (file_exists(whole) || rename(path, whole) < 0)
+			dir_remove(path);
+		mem_free(whole);
+	}
+	mem_free(path);
+}
+
+void unfinished_sweep(const char *dir, const char *prefix)
+{
+	struct dirent **names = NULL;
+	int n = scandir(dir, &names, NULL, alphasort);
+
+	for (int i = 0; i < n; i++) {
+		if (!strncmp(names[i]->d_name, prefix, strlen(prefix)))
+			sweep_one(dir, names[i]->d_name);
+		free(names[i]);
+	}
+	free(names);
 }
 
 void outdir_abort(struct outdir *o)

@@ -52,7 +52,8 @@ int tool_threads(long asked)
 static void on_stop(int sig)
 {
 	stop = sig;
-	signal(sig, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
 }
 
 volatile sig_atomic_t *tool_stop_flag(void)
