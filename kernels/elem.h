@@ -45,5 +45,6 @@ void dequant_run(float *dst, const unsigned char *src, enum dtype t, int64_t n);
 /* Back ends. */
 struct dev *ref_open(struct err *err);
 struct dev *cpu_open(int threads, bool plain, struct err *err);
+void cpu_identity(const struct dev *d, char out[OPS_IDENTITY_SIZE]);
 
 #endif

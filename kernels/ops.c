@@ -3,6 +3,7 @@
 
 #include "kernels/elem.h"
 
+#include <stdio.h>
 #include <string.h>
 
 const char *const *ops_names(void)
@@ -22,4 +23,12 @@ struct dev *ops_open(const char *name, int threads, struct err *err)
 		return cpu_open(threads, false, err);
 	err_set(err, "unknown device '%s'; there are: auto, cpu, plain, ref", name);
 	return NULL;
+}
+
+void ops_identity(const struct dev *d, char out[OPS_IDENTITY_SIZE])
+{
+	if (strcmp(d->ops->name, "ref"))
+		cpu_identity(d, out);
+	else
+		snprintf(out, OPS_IDENTITY_SIZE, "ref");
 }

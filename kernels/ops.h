@@ -198,6 +198,10 @@ struct dev {
 /* name: "ref", "cpu", "plain" (cpu without oneDNN) or "auto" (the fastest there is).
  * threads: 0 = as OpenMP decides. NULL and err when there is no such back end here. */
 struct dev *ops_open(const char *name, int threads, struct err *err);
+/* What the bits of its results depend on beside the numbers: back end, library, instruction sets. Two
+ * machines with the same text compute the same. */
+#define OPS_IDENTITY_SIZE 160
+void ops_identity(const struct dev *d, char out[OPS_IDENTITY_SIZE]);
 /* The names ops_open knows on this machine, for messages and tests; ends with NULL. */
 const char *const *ops_names(void);
 
