@@ -44,7 +44,7 @@ data_file  = $(sort $(foreach n,$(1),$(DATA)/soviet/$(LANGUAGE)/$(call base_name
 TRAIN_KEYS := learning_rate|lr_scheduler_type|warmup_ratio|warmup_steps|num_train_epochs|max_steps
 TRAIN_KEYS := $(TRAIN_KEYS)|per_device_train_batch_size|gradient_accumulation_steps|max_grad_norm|weight_decay
 TRAIN_KEYS := $(TRAIN_KEYS)|adam_beta1|adam_beta2|adam_epsilon|optim|seed|bf16|lora_rank|lora_alpha|lora_dropout
-TRAIN_KEYS := $(TRAIN_KEYS)|lora_target|pref_beta|pref_loss|pref_ftx|dpo_label_smoothing|logging_steps|plot_loss
+TRAIN_KEYS := $(TRAIN_KEYS)|lora_target|pref_beta|pref_loss|pref_ftx|dpo_label_smoothing|reference_cache|logging_steps|plot_loss
 TRAIN_KEYS := $(TRAIN_KEYS)|output_dir|model_name_or_path|adapter_name_or_path|ref_model_adapters
 NO_TRAIN   := ^($(TRAIN_KEYS)):|^\#|^$$
 

@@ -3,6 +3,8 @@
 #include "base/tool.h"
 #include "train/run.h"
 
+enum { SEMANTICS = 2 };
+
 static const struct cmd cmd = {
 	.name = "ft-dpo",
 	.usage = "[OPTION]... [CONFIG.yaml] [KEY=VALUE]... SHARD",
@@ -15,12 +17,12 @@ static const struct cmd cmd = {
 		"ref_model_adapters=saves/sft\n"
 		"\nExit code: 0; 2 trouble; 75 interrupted, can go on; 76 the numbers broke.\n",
 	.opts = run_opts,
-	.semantics = 2,
+	.semantics = SEMANTICS,
 };
 
 int main(int argc, char **argv)
 {
-	static const struct run_kind kind = { "ft-dpo", &objective_dpo, CONFIG_DPO };
+	static const struct run_kind kind = { "ft-dpo", &objective_dpo, CONFIG_DPO, SEMANTICS };
 	struct run_args args = { 0 };
 	struct err err = { 0 };
 	int n;

@@ -3,6 +3,8 @@
 #include "base/tool.h"
 #include "train/run.h"
 
+enum { SEMANTICS = 2 };
+
 static const struct cmd cmd = {
 	.name = "ft-sft",
 	.usage = "[OPTION]... [CONFIG.yaml] [KEY=VALUE]... SHARD",
@@ -15,12 +17,12 @@ static const struct cmd cmd = {
 		"  ds-tokenize sft.yaml | ft-sft sft.yaml -\n"
 		"\nExit code: 0; 2 trouble; 75 interrupted, can go on; 76 the numbers broke.\n",
 	.opts = run_opts,
-	.semantics = 2,
+	.semantics = SEMANTICS,
 };
 
 int main(int argc, char **argv)
 {
-	static const struct run_kind kind = { "ft-sft", &objective_sft, CONFIG_SFT };
+	static const struct run_kind kind = { "ft-sft", &objective_sft, CONFIG_SFT, SEMANTICS };
 	struct run_args args = { 0 };
 	struct err err = { 0 };
 	int n;

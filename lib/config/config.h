@@ -46,6 +46,7 @@ struct config {
 	bool use_rslora, create_new_adapter;
 	double pref_beta, pref_ftx, dpo_label_smoothing;
 	const char *pref_loss; /* "sigmoid" */
+	const char *reference_cache; /* ours: "shard", "output_dir", "no" */
 
 	/* data */
 	const char *dataset; /* list */
@@ -79,7 +80,7 @@ struct config {
 	const char *save_strategy; /* "steps", "epoch", "no" */
 	long save_total_limit; /* 0: keep all */
 	bool plot_loss;
-	const char *resume_from_checkpoint; /* a folder; NULL */
+	const char *resume_from_checkpoint; /* a folder, "true", "false"; NULL */
 
 	/* what the tool says once, before it starts; NULL: nothing */
 	const char *ignored; /* "trust_remote_code, ddp_timeout": given, of no effect here */

@@ -60,6 +60,9 @@ const struct key config_keys[] = {
 	USED(pref_beta, NUM, D, "0.1", "The beta of DPO.", RANGE(0, 1e6), .open = OPEN_MIN),
 	USED(pref_ftx, NUM, D, "0.0", "The weight of the SFT loss of the chosen answer.",
 	     RANGE(0, 1e6)),
+	USED(reference_cache, STR, D, "shard",
+	     "Where reference log-probabilities are kept for the next run (not a key of LLaMA-Factory).",
+	     .choices = "shard output_dir no"),
 	USED(pref_loss, STR, D, "sigmoid", "The preference loss.",
 	     .choices = "sigmoid", .later = "hinge ipo kto_pair orpo simpo"),
 	USED(dpo_label_smoothing, NUM, D, "0.0",
@@ -134,7 +137,7 @@ const struct key config_keys[] = {
 	USED(save_total_limit, INT, S | D, NULL, "Keep the newest so many checkpoints; 0 and null: all.",
 	     RANGE(0, 1e6)),
 	USED(plot_loss, BOOL, S | D, "false", "Draw the loss curve.",),
-	USED(resume_from_checkpoint, STR, S | D, NULL, "The checkpoint folder to go on from.",),
+	USED(resume_from_checkpoint, STR, S | D, NULL, "The checkpoint folder to go on from; true: the newest whole one of output_dir.",),
 
 	/* known, would change the result, not implemented: only the default is accepted */
 	MISSING("adapter_folder", STR, NULL), MISSING("resize_vocab", BOOL, "false"),

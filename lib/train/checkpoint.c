@@ -2,17 +2,15 @@
 #include "train/checkpoint.h"
 
 #include "base/file.h"
-#include "base/jsonfile.h"
 #include "base/jsonw.h"
 #include "base/mem.h"
+#include "train/manifest.h"
 
-#include <dirent.h>
-#include <jansson.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define STATE   "trainer_state.json"
 #define MOMENTS "optimizer.safetensors"
+
+const char *const checkpoint_files[] = { "adapter_config.json", "adapter_model.safetensors",
+					 "anekdot.json",        MOMENTS,
+					 CHECKPOINT_STATE,      NULL };
 
 static int write_moments(const struct trainer *t, const char *dir, struct err *err)
 {
@@ -39,67 +37,22 @@ static int write_moments(const struct trainer *t, const char *dir, struct err *e
 
 static int write_state(const struct trainer *t, const char *dir, struct err *err)
 {
-	char *path = path_join(dir, STATE), *text = mem_printf("{\"global_step\": %ld}\n", t->step);
-	int rc = file_write(path, text, strlen(text), err);
+	char *path = path_join(dir, CHECKPOINT_STATE);
+	struct buf text = { 0 };
+	struct jsonw w = { .out = &text, .indent = 2 };
+	int rc;
 
+	jsonw_open(&w, '{');
+	jsonw_kint(&w, "global_step", t->step);
+	jsonw_kint(&w, "semantics", t->semantics);
+	jsonw_kstr(&w, "back_end", t->back_end);
+	jsonw_kint(&w, "micro_batch_tokens", t->pass.o.limits.tokens);
+	jsonw_close(&w, '}');
+	buf_char(&text, '\n');
+	rc = file_write(path, text.p, text.n, err);
+	buf_free(&text);
 	mem_free(path);
-	mem_free(text);
 	return rc;
-}
-
-/* The number N of a name "checkpoint-N", -1 for other names. */
-static long number_of(const char *name)
-{
-	char *end;
-	long n;
-
-	if (strncmp(name, "checkpoint-", 11))
-		return -1;
-	n = strtol(name + 11, &end, 10);
-	return *end || end == name + 11 ? -1 : n;
-}
-
-/* Name of the oldest checkpoint but the one just written, from the heap, when there are more than
- * `keep`; NULL otherwise. */
-static char *oldest_but(const char *dir, long newest, long keep)
-{
-	DIR *d = opendir(dir);
-	struct dirent *e;
-	long count = 0, oldest = 0;
-	char *name = NULL;
-
-	while (d && (e = readdir(d))) {
-		long n = number_of(e->d_name);
-
-		count += n >= 0;
-		if (n < 0 || n == newest || (name && n >= oldest))
-			continue;
-		oldest = n;
-		mem_free(name);
-		name = mem_strdup(e->d_name);
-	}
-	if (d)
-		closedir(d);
-	if (count > keep)
-		return name;
-	mem_free(name);
-	return NULL;
-}
-
-/* Higher numbers than the newest are an older run's: they go, too. What cannot be removed ends it. */
-static void remove_oldest(const char *dir, long newest, long keep)
-{
-	bool gone = true;
-	char *name;
-
-	while (gone && (name = oldest_but(dir, newest, keep))) {
-		char *path = path_join(dir, name);
-
-		dir_remove(path);
-		gone = !file_exists(path);
-		mem_free(path);
-		mem_free(name);
-	}
 }
 
 int checkpoint_save(const struct trainer *t, const char *dir, const struct provenance *p, long keep,
@@ -118,75 +71,15 @@ int checkpoint_save(const struct trainer *t, const char *dir, const struct prove
 		if (rc == 0)
 			rc = adapter_write(o.tmp, &t->lora, t->lora.p, &t->info, err);
 		if (rc == 0)
+			rc = manifest_write(o.tmp, checkpoint_files, err);
+		if (rc == 0)
 			rc = outdir_commit(&o, err);
 		else
 			outdir_abort(&o);
 	}
 	if (rc == 0 && keep > 0)
-		remove_oldest(dir, t->step, keep);
+		checkpoint_prune(dir, t->step, keep);
 	mem_free(path);
-	return rc;
-}
-
-static json_t *load_json(const char *dir, const char *name, struct err *err)
-{
-	char *path = path_join(dir, name);
-	json_t *root = json_file_object(path, err);
-
-	mem_free(path);
-	return root;
-}
-
-/* Settings that may differ between a run and the run that goes on from it. */
-static bool may_differ(const char *key)
-{
-	static const char *const keys[] = {
-		"output_dir",    "overwrite_output_dir",   "save_steps",
-		"save_strategy", "save_total_limit",       "logging_steps",
-		"plot_loss",     "resume_from_checkpoint", "disable_gradient_checkpointing"
-	};
-
-	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
-		if (!strcmp(keys[i], key))
-			return true;
-	return false;
-}
-
-static void note_difference(struct buf *list, bool differs, const char *what)
-{
-	if (differs)
-		buf_printf(list, "%s%s", list->n ? ", " : "", what);
-}
-
-static bool same_hash(const json_t *old, const char *key, const char *now)
-{
-	const char *was = json_string_value(json_object_get(old, key));
-
-	return !strcmp(was ? was : "", now ? now : "");
-}
-
-static int compare_settings(const json_t *old, const struct provenance *now, const char *path,
-			    struct err *err)
-{
-	json_error_t je;
-	json_t *settings = json_loads(now->config, 0, &je), *v;
-	const json_t *was = json_object_get(old, "config");
-	struct buf list = { 0 };
-	const char *key;
-	int rc = 0;
-
-	note_difference(&list, !same_hash(old, "shard_sha256", now->shard_hash), "shard");
-	note_difference(&list, !same_hash(old, "base_sha256", now->base_hash), "base model");
-	note_difference(&list, !same_hash(old, "adapters_sha256", now->adapters_hash),
-			"content of the adapters it began with");
-	json_object_foreach(settings, key, v)
-		note_difference(&list,
-				!may_differ(key) && !json_equal(v, json_object_get(was, key)), key);
-	if (list.n)
-		rc = err_set(err, "%s was made with another %s; go on with the same, or start anew",
-			     path, list.p);
-	buf_free(&list);
-	json_decref(settings);
 	return rc;
 }
 
@@ -234,28 +127,16 @@ static int load_adapter(struct trainer *t, const char *path, struct err *err)
 int checkpoint_load(struct trainer *t, const char *path, const struct provenance *now,
 		    struct err *err)
 {
-	json_t *old = load_json(path, "anekdot.json", err), *state = NULL;
-	json_int_t step = -1;
-	int rc = -1;
+	long step;
 
-	if (old && compare_settings(old, now, path, err) == 0)
-		state = load_json(path, STATE, err);
-	if (state) {
-		step = json_integer_value(json_object_get(state, "global_step"));
-		rc = step >= 1 && step < t->schedule.total_steps
-			     ? 0
-			     : err_set(err,
-				       "%s: it stands at step %lld, the run has %ld: nothing is "
-				       "left to do",
-				       path, (long long)step, t->schedule.total_steps);
-	}
-	if (rc == 0)
-		rc = load_adapter(t, path, err);
-	if (rc == 0)
-		rc = load_moments(t, path, err);
-	if (rc == 0)
-		t->step = (long)step;
-	json_decref(old);
-	json_decref(state);
-	return rc;
+	if (checkpoint_compare(t, path, now, &step, err) < 0)
+		return -1;
+	if (step < 1 || step >= t->schedule.total_steps)
+		return err_set(err,
+			       "%s: it stands at step %ld, the run has %ld: nothing is left to do",
+			       path, step, t->schedule.total_steps);
+	if (load_adapter(t, path, err) < 0 || load_moments(t, path, err) < 0)
+		return -1;
+	t->step = step;
+	return 0;
 }

@@ -10,6 +10,7 @@
 #include "config/operands.h"
 #include "token/token.h"
 #include "train/checkpoint.h"
+#include "train/reference.h"
 #include "train/runlog.h"
 
 #include <string.h>
@@ -45,6 +46,8 @@ struct run {
 	struct hash_hex base_hash, adapters_hash;
 	struct provenance provenance;
 	char *reference, *adapters;
+	char *resume; /* the checkpoint that it goes on from; NULL: none */
+	long saved; /* the step of the newest state on disk */
 	int lock; /* on output_dir; -1: none */
 	bool made; /* output_dir was not there before */
 };
@@ -85,6 +88,27 @@ static int check_tokenizer(const struct run *r, struct err *err)
 	return rc;
 }
 
+/* Which checkpoint it goes on from, before anything heavy. */
+static int choose_checkpoint(struct run *r, struct err *err)
+{
+	const char *named = r->c.resume_from_checkpoint;
+	bool newest = named && !strcmp(named, "true"), none = named && !strcmp(named, "false");
+
+	if (none || (!named && r->c.overwrite_output_dir))
+		return 0;
+	if (named && !newest) {
+		r->resume = mem_strdup(named);
+		return checkpoint_verify(named, err);
+	}
+	r->resume = checkpoint_newest(r->c.output_dir);
+	if (newest && !r->resume)
+		return err_set(err,
+			       "resume_from_checkpoint: true, but %s holds no whole checkpoint; "
+			       "take it out to start anew",
+			       r->c.output_dir);
+	return 0;
+}
+
 /* The folder of an older run is not overwritten unless that was asked for. */
 static int prepare_output(struct run *r, struct err *err)
 {
@@ -100,8 +124,10 @@ static int prepare_output(struct run *r, struct err *err)
 			     "%s holds an adapter; set overwrite_output_dir: true, or another "
 			     "output_dir",
 			     r->c.output_dir);
+	if (rc == 0)
+		unfinished_sweep(r->c.output_dir, "");
 	mem_free(weights);
-	return rc;
+	return rc == 0 ? choose_checkpoint(r, err) : -1;
 }
 
 /* An older run's weights go when everything is open: a run that cannot start costs nothing, and the
@@ -153,34 +179,62 @@ static int describe(struct run *r, struct err *err)
 	return 0;
 }
 
+static int save_state(struct run *r, struct err *err)
+{
+	if (checkpoint_save(&r->t, r->c.output_dir, &r->provenance, r->c.save_total_limit, err) < 0)
+		return -1;
+	r->saved = r->t.step;
+	return 0;
+}
+
+/* Saves what is not saved, and says how to go on. */
+static int interrupted(struct run *r, struct err *err)
+{
+	const struct trainer *t = &r->t;
+
+	if (t->step == 0)
+		return err_kind(err, ERR_INTERRUPTED,
+				"interrupted before the first step; start it again");
+	if (t->step == r->saved && t->step == r->log.first_step)
+		return err_kind(err, ERR_INTERRUPTED,
+				"interrupted after step %ld; go on with resume_from_checkpoint=%s",
+				t->step, r->resume);
+	if (t->step != r->saved && save_state(r, err) < 0)
+		return -1;
+	return err_kind(err, ERR_INTERRUPTED,
+			"interrupted after step %ld; go on with "
+			"resume_from_checkpoint=%s/checkpoint-%ld",
+			t->step, r->c.output_dir, t->step);
+}
+
+/* Is a checkpoint due after this step? */
+static bool is_due(const struct run *r)
+{
+	const struct schedule *s = &r->t.schedule;
+
+	if (!strcmp(r->c.save_strategy, "epoch"))
+		return r->t.step % (long)s->steps_per_epoch == 0;
+	return !strcmp(r->c.save_strategy, "steps") &&
+	       r->t.step % config_interval(r->c.save_steps, s->total_steps) == 0;
+}
+
 /* Steps until the end or a signal; saves on the way as save_steps says. */
 static int train(struct run *r, struct err *err)
 {
 	struct trainer *t = &r->t;
-	long interval = config_interval(r->c.save_steps, t->schedule.total_steps);
-	bool saves = !strcmp(r->c.save_strategy, "steps"),
-	     epochs = !strcmp(r->c.save_strategy, "epoch");
 
+	r->saved = t->step;
 	while (t->step < t->schedule.total_steps) {
 		struct metrics m;
 		double grad_norm, lr;
-		bool stop, due;
 
+		if (r->stop && *r->stop)
+			return interrupted(r, err);
 		if (trainer_step(t, &m, &grad_norm, &lr, err) < 0 ||
 		    runlog_step(&r->log, &m, grad_norm, lr, err) < 0)
 			return -1;
-		stop = r->stop && *r->stop && t->step < t->schedule.total_steps;
-		due = (saves && t->step % interval == 0) ||
-		      (epochs && t->step % (long)t->schedule.steps_per_epoch == 0);
-		if ((stop || (due && t->step < t->schedule.total_steps)) &&
-		    checkpoint_save(t, r->c.output_dir, &r->provenance, r->c.save_total_limit,
-				    err) < 0)
+		if (is_due(r) && t->step < t->schedule.total_steps && save_state(r, err) < 0)
 			return -1;
-		if (stop)
-			return err_kind(err, ERR_INTERRUPTED,
-					"interrupted after step %ld; go on with "
-					"resume_from_checkpoint=%s/checkpoint-%ld",
-					t->step, r->c.output_dir, t->step);
 	}
 	return 0;
 }
@@ -235,6 +289,19 @@ static void announce(const struct run *r)
 		tool_say(r->kind->tool, "reference: %s", r->reference);
 }
 
+/* The state that steps begin with: a checkpoint's, and what DPO compares with. */
+static int open_state(struct run *r, const char *shard, struct err *err)
+{
+	const struct reference_options o = { r->kind->tool, shard, r->base_hash.s };
+
+	if (r->resume && checkpoint_load(&r->t, r->resume, &r->provenance, err) < 0)
+		return -1;
+	if (r->resume)
+		tool_say(r->kind->tool, "going on from %s: %ld of %ld steps are done", r->resume,
+			 r->t.step, r->t.schedule.total_steps);
+	return r->kind->objective == &objective_dpo ? reference_open(&r->t, &o, err) : 0;
+}
+
 static int run(struct run *r, const struct operands *ops, struct err *err)
 {
 	const struct run_args *a = r->args;
@@ -242,8 +309,8 @@ static int run(struct run *r, const struct operands *ops, struct err *err)
 				     .threads = a->threads,
 				     .memory_limit_gb = a->memory_limit,
 				     .plan_only = a->plan,
-				     .stop = r->stop };
-	const char *resume;
+				     .stop = r->stop,
+				     .semantics = r->kind->semantics };
 
 	if (load_config(r, ops, err) < 0 || shard_open(&r->shard, ops->shard, err) < 0 ||
 	    check_tokenizer(r, err) < 0 || (!a->plan && prepare_output(r, err) < 0) ||
@@ -256,11 +323,8 @@ static int run(struct run *r, const struct operands *ops, struct err *err)
 	if (describe(r, err) < 0)
 		return -1;
 	announce(r);
-	resume = r->c.resume_from_checkpoint;
-	if (resume && checkpoint_load(&r->t, resume, &r->provenance, err) < 0)
-		return -1;
-	if (clear_output(r, err) < 0 ||
-	    runlog_open(&r->log, &r->t, r->c.output_dir, resume != NULL, err) < 0 ||
+	if (open_state(r, ops->shard, err) < 0 || clear_output(r, err) < 0 ||
+	    runlog_open(&r->log, &r->t, r->c.output_dir, r->resume != NULL, err) < 0 ||
 	    train(r, err) < 0 || save(r, err) < 0)
 		return -1;
 	summary(r);
@@ -286,6 +350,7 @@ int run_training(const struct run_kind *kind, const struct run_args *args, char 
 	buf_free(&r.config_json);
 	mem_free(r.reference);
 	mem_free(r.adapters);
+	mem_free(r.resume);
 	if (r.lock >= 0)
 		close(r.lock);
 	return rc;

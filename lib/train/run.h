@@ -26,12 +26,15 @@ struct run_kind {
 	const char *tool;
 	const struct objective *objective;
 	enum config_use use;
+	int semantics; /* as in its struct cmd */
 };
 
 /*
  * Trains and writes output_dir; with args->plan only prints the plan on stdout. operands:
  * CONFIG.yaml, SHARD, KEY=VALUE..., in any order. stop: set by a signal: checkpoint and leave with
- * ERR_INTERRUPTED.
+ * ERR_INTERRUPTED. It goes on from a checkpoint as LLaMA-Factory does: from the one that is named,
+ * which must be whole; or, with resume_from_checkpoint "true", or without it where output_dir holds
+ * some and overwrite_output_dir is false, from the newest that is whole.
  */
 int run_training(const struct run_kind *kind, const struct run_args *args, char **operands,
 		 int n_operands, volatile sig_atomic_t *stop, struct err *err);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "train/step.h"
 
-#include "base/mem.h"
-#include "base/tool.h"
+#include "base/fault.h"
 
 #include <math.h>
 #include <string.h>
@@ -19,6 +18,7 @@ static void flush(struct trainer *t, const struct lora *lora, bool gradient, pac
 		t->pass.dropout_seed = t->dropout_seed + t->n_packed++ * 0x9E3779B97F4A7C15u;
 	pass_forward(&t->pass, &t->batch, lora, NULL);
 	pass_head(&t->pass, &t->batch, t->logp, gradient);
+	fault_point("forward", NULL);
 	done(t, m);
 	t->n_placed = 0;
 }
@@ -34,6 +34,8 @@ void step_run(struct trainer *t, const uint32_t *examples, const float *weights,
 		struct sequence v[2];
 		int n_v = t->objective->sequences(e, v), row = t->pack.n_rows;
 
+		if (!gradient && t->stop && *t->stop)
+			break;
 		if (!pack_add(&t->pack, v, n_v)) {
 			flush(t, lora, gradient, done, m);
 			row = 0;
@@ -54,40 +56,7 @@ static void backward(struct trainer *t, struct metrics *m)
 		t->objective->loss(t, p, t->logp + p->row, t->coef + p->row, m);
 	}
 	pass_backward(&t->pass, &t->batch, &t->lora, t->coef);
-}
-
-static void keep_reference(struct trainer *t, struct metrics *m)
-{
-	(void)m;
-	for (int i = 0; i < t->n_placed; i++) {
-		const struct placed *p = &t->placed[i];
-		double sum[2] = { 0, 0 };
-
-		for (int r = 0; r < p->n_rows; r++)
-			sum[r >= (int)t->shard->v[p->example].n_chosen] += t->logp[p->row + r];
-		t->reference[2 * (size_t)p->example] = (float)sum[0];
-		t->reference[2 * (size_t)p->example + 1] = (float)sum[1];
-	}
-	progress("reference: pair %u of %zu", t->placed[t->n_placed - 1].example + 1, t->shard->n);
-}
-
-int step_reference(struct trainer *t, const struct lora *lora, struct err *err)
-{
-	struct metrics m = { 0 };
-	bool stop = false;
-
-	for (uint32_t i = 0, n; i < t->shard->n && !stop; i += n) {
-		uint32_t some[64]; /* between these it can be stopped */
-
-		for (n = 0; n < 64 && i + n < t->shard->n; n++)
-			some[n] = i + n;
-		step_run(t, some, NULL, n, lora, false, keep_reference, &m);
-		stop = t->stop && *t->stop;
-	}
-	progress_end();
-	return stop ? err_kind(err, ERR_INTERRUPTED,
-			       "interrupted before the first step; start it again")
-		    : 0;
+	fault_point("backward", NULL);
 }
 
 int trainer_gradients(struct trainer *t, struct metrics *m, struct err *err)
@@ -153,6 +122,7 @@ int trainer_step(struct trainer *t, struct metrics *m, double *grad_norm, double
 				    (float)(1 - pow(t->c->adam_beta2, (double)(t->step + 1))),
 			    .grad_scale = clip(t->c, *grad_norm) };
 	op->adamw(t->dev, l->p, l->m, l->v, l->grad, l->n, &h);
+	fault_point("update", NULL);
 	lora_refresh(l);
 	t->step++;
 	return 0;

@@ -10,11 +10,8 @@
 typedef void (*packed_fn)(struct trainer *t, struct metrics *m);
 
 /* Packs examples[0..n) (weights may be NULL) in order, as many as fit at a time; forward and head
- * with lora (NULL: base alone), then done(t, m). */
+ * with lora (NULL: base alone), then done(t, m). Without gradient it ends early when t->stop is set. */
 void step_run(struct trainer *t, const uint32_t *examples, const float *weights, uint32_t n,
 	      const struct lora *lora, bool gradient, packed_fn done, struct metrics *m);
-/* DPO: fills t->reference with the base (lora NULL) or with an adapter on. Ends with
- * ERR_INTERRUPTED when t->stop is set on the way. */
-int step_reference(struct trainer *t, const struct lora *lora, struct err *err);
 
 #endif

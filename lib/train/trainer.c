@@ -154,62 +154,25 @@ static int open_buffers(struct trainer *t, struct err *err)
 	return t->norm ? 0 : -1;
 }
 
-/* Reference log-probabilities of DPO, before the first step. */
-static int reference(struct trainer *t, const char *merged, struct err *err)
-{
-	const char *last;
-	char *ref_merged = adapter_names_split(t->c->ref_model_adapters, &last);
-	struct adapter a;
-	struct lora l;
-	int rc = -1, width, rows;
-
-	t->reference = mem_new(2 * t->shard->n, sizeof(*t->reference));
-	if (!last) {
-		rc = step_reference(t, NULL, err);
-	} else if (strcmp(ref_merged, merged)) {
-		err_set(err,
-			"ref_model_adapters: the adapters before the last must be those merged "
-			"into the "
-			"policy ('%s'); merge them into a model with ft-merge first",
-			merged);
-	} else if (adapter_open(&a, last, &t->model.arch, err) == 0) {
-		rc = adapter_to_lora(&a, &l, t->dev, t->model.act, err);
-		adapter_close(&a);
-		if (rc == 0) {
-			lora_widths(&l, &width, &rows);
-			rc = width <= t->pass.o.lora_width
-				     ? 0
-				     : err_set(err,
-					       "ref_model_adapters: %s adapts more than the "
-					       "policy; train an "
-					       "adapter of its rank",
-					       last);
-		}
-		if (rc == 0)
-			rc = step_reference(t, &l, err);
-		lora_close(&l);
-	}
-	mem_free(ref_merged);
-	return rc;
-}
-
 int trainer_open(struct trainer *t, const struct config *c, const struct objective *objective,
 		 const struct shard *shard, const struct trainer_options *o, struct err *err)
 {
 	const char *last = NULL;
-	char *merged = !c->create_new_adapter
-			       ? adapter_names_split(c->adapter_name_or_path, &last)
-			       : mem_strdup(c->adapter_name_or_path ? c->adapter_name_or_path : "");
 	struct model_options mo = { .act = c->bf16 ? DT_BF16 : DT_F32, .train = true };
 	int rc = -1;
 
 	mem_exact();
 	memset(t, 0, sizeof(*t));
+	t->merged_names =
+		!c->create_new_adapter
+			? adapter_names_split(c->adapter_name_or_path, &last)
+			: mem_strdup(c->adapter_name_or_path ? c->adapter_name_or_path : "");
 	t->c = c;
 	t->objective = objective;
 	t->shard = shard;
 	t->stop = o->stop;
 	t->threads = o->threads ? (int)o->threads : omp_get_max_threads();
+	t->semantics = o->semantics;
 	if (shard->info.stage != objective->stage) {
 		err_set(err, "the shard holds %s; tokenize with --stage %s",
 			shard->info.stage == SHARD_DPO ? "preference pairs" : "SFT examples",
@@ -217,9 +180,12 @@ int trainer_open(struct trainer *t, const struct config *c, const struct objecti
 		goto out;
 	}
 	t->dev = ops_open(o->device, (int)o->threads, err);
+	if (!t->dev)
+		goto out;
+	ops_identity(t->dev, t->back_end);
 	mo.n_positions = plan_positions(t);
-	if (!t->dev || schedule_open(&t->schedule, c, shard->n, err) < 0 ||
-	    find_model(t, &mo, merged, err) < 0 || check_examples(t, err) < 0 ||
+	if (schedule_open(&t->schedule, c, shard->n, err) < 0 ||
+	    find_model(t, &mo, t->merged_names, err) < 0 || check_examples(t, err) < 0 ||
 	    (last ? continued_lora(t, last, err) : new_lora(t, err)) < 0 ||
 	    plan_make(&t->plan, t, o, err) < 0)
 		goto out;
@@ -230,9 +196,8 @@ int trainer_open(struct trainer *t, const struct config *c, const struct objecti
 	if (open_model(t, &mo, err) < 0 || lora_train(&t->lora, err) < 0 ||
 	    open_buffers(t, err) < 0)
 		goto out;
-	rc = objective->stage == SHARD_DPO ? reference(t, merged, err) : 0;
+	rc = 0;
 out:
-	mem_free(merged);
 	if (rc < 0)
 		trainer_close(t);
 	return rc;
@@ -251,6 +216,7 @@ void trainer_close(struct trainer *t)
 	source_close(&t->source);
 	if (t->dev)
 		t->dev->ops->close(t->dev);
+	mem_free(t->merged_names);
 	mem_free(t->reference);
 	mem_free(t->order);
 	mem_free(t->placed);

@@ -56,7 +56,8 @@ struct trainer_options {
 	int micro_tokens; /* of a micro-batch, at least the longest example; 0: the plan's choice */
 	int recompute; /* lowest layers to compute again, if not more have to be */
 	bool plan_only; /* no weights, no buffers */
-	volatile sig_atomic_t *stop; /* NULL: none. Set: opening ends with ERR_INTERRUPTED */
+	volatile sig_atomic_t *stop; /* NULL: none. Set: what takes long ends so */
+	int semantics; /* of the tool: raised when the same input gives other output */
 };
 
 struct trainer {
@@ -67,7 +68,10 @@ struct trainer {
 	struct dev *dev;
 	int threads;
 	struct plan plan;
+	int semantics;
+	char back_end[OPS_IDENTITY_SIZE];
 	struct source source;
+	char *merged_names; /* comma-separated */
 	struct adapter_list merged; /* adapters that were merged into the weights */
 	struct model model;
 	struct lora lora;
@@ -76,7 +80,7 @@ struct trainer {
 	struct batch batch;
 	struct pack pack;
 	struct schedule schedule;
-	float *reference; /* DPO: log-probabilities (n, 2) of chosen, rejected */
+	float *reference; /* DPO, by reference_open: log-probabilities (n, 2) of chosen, rejected */
 	/* room for one step */
 	uint32_t *order;
 	long order_epoch;
@@ -87,7 +91,8 @@ struct trainer {
 	uint64_t dropout_seed, n_packed; /* of the step that runs; its micro-batches so far */
 };
 
-/* Opens everything and makes the plan; problems are errors before anything is trained. */
+/* Opens everything and makes the plan; problems are errors before anything is trained. DPO needs its
+ * reference besides (train/reference.h). */
 int trainer_open(struct trainer *t, const struct config *c, const struct objective *objective,
 		 const struct shard *shard, const struct trainer_options *o, struct err *err);
 void trainer_close(struct trainer *t); /* fine on {0} */

@@ -164,7 +164,10 @@ mv "$T/want/run" "$T/in/run"
 faults 'ft-sft going on' run/adapter_model.safetensors ft-sft --threads 1 "$T/in/c.yaml" "$T/in/sft.tok.zst" \
 	"resume_from_checkpoint=$T/in/run/checkpoint-1"
 faults ft-dpo 'run/adapter_model.safetensors run/checkpoint-1' ft-dpo --threads 1 "$T/in/c.yaml" "$T/in/dpo.tok.zst" \
-	"adapter_name_or_path=$T/in/run"
+	"adapter_name_or_path=$T/in/run" reference_cache=output_dir
+(cd "$T/in" && ft-dpo c.yaml dpo.tok.zst adapter_name_or_path=run output_dir=dpo 2>/dev/null)
+faults 'ft-dpo with a kept reference' 'run/adapter_model.safetensors run/checkpoint-1' ft-dpo --threads 1 \
+	"$T/in/c.yaml" "$T/in/dpo.tok.zst" "adapter_name_or_path=$T/in/run"
 faults ft-merge old ft-merge --threads 1 -m "$MODEL" -a "$LORA" --template chatml -o old
 faults 'ft-merge in shards' old ft-merge --threads 1 -m "$MODEL" --template chatml -o old --max-shard-size 500KB
 faults 'ft-merge -f lora-gguf' lora ft-merge --threads 1 -m "$MODEL" -a "$LORA" --template chatml -o lora -f lora-gguf

@@ -8,7 +8,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
-#include "train/trainer.h"
+#include "train/reference.h"
 
 static struct err err;
 
@@ -229,7 +229,9 @@ static bool one_step(const char *device, const char *model, struct data *d, bool
 	bool ok;
 
 	load_config(&c, model, dpo, share);
-	ok = trainer_open(&t, &c, dpo ? &objective_dpo : &objective_sft, &d->shard, &to, &err) == 0;
+	ok = trainer_open(&t, &c, dpo ? &objective_dpo : &objective_sft, &d->shard, &to, &err) ==
+		     0 &&
+	     (!dpo || reference_open(&t, NULL, &err) == 0);
 	if (ok) {
 		for (size_t i = 0; i < t.lora.n; i++) /* host back ends: it is ours */
 			t.lora.p[i] = 0.05f * sinf((float)(i % 1009) * 1.7f);

@@ -7,7 +7,7 @@
 #include "tests/tap.h"
 
 #include "base/mem.h"
-#include "train/trainer.h"
+#include "train/reference.h"
 
 #include <jansson.h>
 
@@ -245,7 +245,8 @@ static void test_golden(const char *device, const char *which, const char *model
 	make_adapter(dir, file);
 	load_config(&c, dir, golden(model), dpo, b == &bf16, "lora_dropout=0");
 	shard_from_golden(&shard, root, dpo);
-	if (trainer_open(&t, &c, dpo ? &objective_dpo : &objective_sft, &shard, &to, &err) < 0) {
+	if (trainer_open(&t, &c, dpo ? &objective_dpo : &objective_sft, &shard, &to, &err) < 0 ||
+	    (dpo && reference_open(&t, NULL, &err) < 0)) {
 		check(false, "%s: %s", name, err.msg);
 		return;
 	}
