@@ -137,7 +137,9 @@ const struct key config_keys[] = {
 	USED(save_total_limit, INT, S | D, NULL, "Keep the newest so many checkpoints; 0 and null: all.",
 	     RANGE(0, 1e6)),
 	USED(plot_loss, BOOL, S | D, "false", "Draw the loss curve.",),
-	USED(resume_from_checkpoint, STR, S | D, NULL, "The checkpoint folder to go on from; true: the newest whole one of output_dir.",),
+	USED(resume_from_checkpoint, STR, S | D, NULL,
+	     "The checkpoint folder to go on from; true: the newest whole one of output_dir.",
+	     .may_be_switch = true),
 
 	/* known, would change the result, not implemented: only the default is accepted */
 	MISSING("adapter_folder", STR, NULL), MISSING("resize_vocab", BOOL, "false"),

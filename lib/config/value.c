@@ -207,7 +207,7 @@ static bool convert(struct arena *arena, const struct key *k, const struct entry
 
 	if (k->type < KEY_STR)
 		ok = ok && !e->quoted;
-	else if (!e->quoted && !e->sequence)
+	else if (!e->quoted && !e->sequence && !k->may_be_switch)
 		ok = ok && !to_bool(e->value, &v->b); /* a bool where a name is due */
 	if (ok && k->type == KEY_BOOL)
 		ok = to_bool(e->value, &v->b);
@@ -297,7 +297,10 @@ void value_store(struct config *c, const struct key *k, const struct entry *e, s
 	if (k->type == KEY_LIST ? !check_items(&c->arena, k, e, ps)
 				: k->choices && !check_choice(&c->arena, k, e, e->value, ps))
 		return;
-	put(c, k, &v, e->value);
+	if (k->may_be_switch && !e->quoted && to_bool(e->value, &v.b))
+		put(c, k, &v, v.b ? "true" : "false");
+	else
+		put(c, k, &v, e->value);
 	c->set[k - config_keys] = true;
 }
 

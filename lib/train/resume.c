@@ -166,8 +166,8 @@ static void compare_setting(struct buf *list, const char *key, const json_t *was
 
 	if (may_differ(key) || (was && now && json_equal(was, now)))
 		return;
-	a = was ? json_dumps(was, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
-	b = now ? json_dumps(now, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+	a = was ? json_dumps(was, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9)) : NULL;
+	b = now ? json_dumps(now, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9)) : NULL;
 	tell(list, key, a ? a : "unknown", b ? b : "unknown");
 	free(a);
 	free(b);
