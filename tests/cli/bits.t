@@ -1,0 +1,90 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The bytes of an adapter do not depend on the number of threads: SFT and DPO, fp32 and bf16, every back end
+# on the CPU, activations kept and computed again, with micro-batches large enough for work to be divided.
+. "$(dirname "$0")/lib.sh"
+
+GOMP_SPINCOUNT=1000 # or the tool would start itself once more
+export GOMP_SPINCOUNT
+cd "$T" || exit 1
+awk 'BEGIN {
+	for (i = 0; i < 30; i++) {
+		printf "{\"ids\":[%d", 5 + i
+		for (k = 0; k < 30 + i * 7 % 23; k++)
+			printf ",%d", 6 + (i * 131 + k * k * 17) % 3000
+		print "],\"prompt_len\":4}"
+	}
+}' >ft-sft.ids
+awk 'BEGIN {
+	for (i = 0; i < 20; i++) {
+		printf "{\"prompt\":[%d,6,7,8],\"chosen\":[%d", 5 + i, 9 + i
+		for (k = 0; k < 30 + i * 7 % 23; k++)
+			printf ",%d", 6 + (i * 131 + k * k * 17) % 3000
+		printf "],\"rejected\":[%d", 10 + i
+		for (k = 0; k < 25 + i * 5 % 19; k++)
+			printf ",%d", 6 + (i * 137 + k * k * 19) % 3000
+		print "]}"
+	}
+}' >ft-dpo.ids
+for tool in ft-sft ft-dpo; do
+	ds-tokenize --from-ids -o $tool.tok.zst <$tool.ids 2>/dev/null
+	head -n 4 $tool.ids | ds-tokenize --from-ids -o $tool.few.tok.zst 2>/dev/null
+done
+echo "model_name_or_path: $ROOT/tests/golden/hf_tiny/qwen2
+lora_rank: 4
+per_device_train_batch_size: 30
+gradient_accumulation_steps: 1
+learning_rate: 1.0e-2
+max_steps: 2
+reference_cache: no" >c.yaml
+
+# limit TOOL OPTION...: the largest memory limit at which activations are computed again.
+limit()
+{
+	tool=$1
+	shift
+	for limit in $(awk 'BEGIN { for (x = 0.03; x > 0.003; x *= 0.95) print x }'); do
+		if "$tool" --plan --memory-limit "$limit" c.yaml "$tool.$few"tok.zst "$@" 2>/dev/null | grep -q recomputed; then
+			break
+		fi
+		limit=''
+	done
+	echo "$limit"
+}
+
+# threads NUMBERS NAME TOOL OPTION...: the same bytes with so many threads.
+threads()
+{
+	numbers=$1 what=$2 tool=$3
+	shift 3
+	rm -f one
+	wrong=''
+	for n in $numbers; do
+		rm -rf out
+		"$tool" --threads $n c.yaml "$tool.$few"tok.zst output_dir=out "$@" >/dev/null 2>err || wrong="$wrong $n: $(cat err)"
+		[ -e one ] || cp out/adapter_model.safetensors one
+		cmp -s one out/adapter_model.safetensors || wrong="$wrong $n threads: other bytes"
+	done
+	is "$wrong" '' "$what"
+}
+
+# The reference back end is slow, and has no threads of its own: little of it.
+for device in cpu plain ref; do
+	if ! ft-sft --device $device --plan c.yaml ft-sft.tok.zst >/dev/null 2>&1; then
+		continue
+	fi
+	few='' all='1 2 3 4' some='1 4'
+	[ $device != ref ] || few=few. all='1 4' some=3
+	for tool in ft-sft ft-dpo; do
+		for bf16 in false true; do
+			threads "$all" "$tool on $device, bf16 $bf16: $all threads" $tool --device $device bf16=$bf16
+			mv one kept
+			l=$(limit $tool --device $device bf16=$bf16)
+			[ -n "$l" ]
+			ok $? "there is a memory limit ($l GB) that asks for recomputation"
+			threads "$some" "and computed again" $tool --device $device bf16=$bf16 --memory-limit "$l"
+			same kept one "with the bytes of those that were kept"
+		done
+	done
+done
+finish
