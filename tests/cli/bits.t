@@ -43,13 +43,13 @@ limit()
 {
 	tool=$1
 	shift
-	for limit in $(awk 'BEGIN { for (x = 0.03; x > 0.003; x *= 0.95) print x }'); do
+	awk 'BEGIN { for (x = 0.03; x > 0.003; x *= 0.95) print x }' >limits
+	while read -r limit; do
 		if "$tool" --plan --memory-limit "$limit" c.yaml "$tool.$few"tok.zst "$@" 2>/dev/null | grep -q recomputed; then
+			echo "$limit"
 			break
 		fi
-		limit=''
-	done
-	echo "$limit"
+	done <limits
 }
 
 # threads NUMBERS NAME TOOL OPTION...: the same bytes with so many threads.
@@ -61,7 +61,7 @@ threads()
 	wrong=''
 	for n in $numbers; do
 		rm -rf out
-		"$tool" --threads $n c.yaml "$tool.$few"tok.zst output_dir=out "$@" >/dev/null 2>err || wrong="$wrong $n: $(cat err)"
+		"$tool" --threads "$n" c.yaml "$tool.$few"tok.zst output_dir=out "$@" >/dev/null 2>err || wrong="$wrong $n: $(cat err)"
 		[ -e one ] || cp out/adapter_model.safetensors one
 		cmp -s one out/adapter_model.safetensors || wrong="$wrong $n threads: other bytes"
 	done
@@ -77,12 +77,12 @@ for device in cpu plain ref; do
 	[ $device != ref ] || few=few. all='1 4' some=3
 	for tool in ft-sft ft-dpo; do
 		for bf16 in false true; do
-			threads "$all" "$tool on $device, bf16 $bf16: $all threads" $tool --device $device bf16=$bf16
+			threads "$all" "$tool on $device, bf16 $bf16: $all threads" "$tool" --device "$device" "bf16=$bf16"
 			mv one kept
-			l=$(limit $tool --device $device bf16=$bf16)
+			l=$(limit "$tool" --device "$device" "bf16=$bf16")
 			[ -n "$l" ]
 			ok $? "there is a memory limit ($l GB) that asks for recomputation"
-			threads "$some" "and computed again" $tool --device $device bf16=$bf16 --memory-limit "$l"
+			threads "$some" "and computed again" "$tool" --device "$device" "bf16=$bf16" --memory-limit "$l"
 			same kept one "with the bytes of those that were kept"
 		done
 	done

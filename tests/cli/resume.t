@@ -122,17 +122,29 @@ refuses()
 	[ ! -e e ]
 	ok $? "and nothing is written"
 }
-for change in 'learning_rate 0.01 0.02' 'max_steps 6 7' 'seed 42 7' 'bf16 false true' 'lora_rank 2 3' 'weight_decay 0 0.5' \
-	'lora_dropout 0 0.5' 'lora_target "all" "q_proj"' 'lr_scheduler_type "linear" "cosine"' 'max_grad_norm 1 2' \
-	'share_prefixes true false' 'disable_shuffling false true' 'adam_beta1 0.9 0.8' 'use_rslora false true' \
-	'warmup_steps 0 2' 'num_train_epochs 3 4'; do
-	# shellcheck disable=SC2086 # words
-	set -- $change
-	what="$1 ($2, now $3)"
-	[ "$1" != lora_rank ] || what="lora_alpha (4, now 6), $what"
-	[ "$1" != seed ] || what="data_seed (42, now 7), $what"
-	refuses "$what" sft "$1=$(echo "$3" | tr -d '"')"
-done
+while read -r key old now; do
+	what="$key ($old, now $now)"
+	[ "$key" != lora_rank ] || what="lora_alpha (4, now 6), $what"
+	[ "$key" != seed ] || what="data_seed (42, now 7), $what"
+	refuses "$what" sft "$key=$(echo "$now" | tr -d '"')"
+done <<'EOF'
+learning_rate 0.01 0.02
+max_steps 6 7
+num_train_epochs 3 4
+seed 42 7
+bf16 false true
+lora_rank 2 3
+lora_dropout 0 0.5
+lora_target "all" "q_proj"
+use_rslora false true
+weight_decay 0 0.5
+max_grad_norm 1 2
+adam_beta1 0.9 0.8
+lr_scheduler_type "linear" "cosine"
+warmup_steps 0 2
+share_prefixes true false
+disable_shuffling false true
+EOF
 echo '{"ids":[9,8,7],"prompt_len":1}' | ds-tokenize --from-ids -o other.tok.zst 2>/dev/null
 ft-sft c.yaml other.tok.zst output_dir=f max_steps=1 2>/dev/null
 hash() { sed -n "s/.*\"$2\": \"\\(.\\{12\\}\\).*/\\1/p" "$1/anekdot.json"; }
@@ -149,7 +161,7 @@ again && sed -i 's/"semantics": [0-9]*/"semantics": 99/' d/checkpoint-4/trainer_
 exits 2 "a checkpoint of another version" sft output_dir=d
 is "$(grep -c 'another semantics of the tool (99, now [0-9]*);' err)" 1 "is refused"
 has err "overwrite_output_dir: true" "with the way out"
-is "$(find d -name '*.tmp.*' | wc -l | tr -d ' '):$(ls d | grep -c checkpoint)" 0:2 "and stays as it is"
+is "$(find d -name '*.tmp.*' | wc -l | tr -d ' '):$(find d -name 'checkpoint-*' | wc -l | tr -d ' ')" 0:2 "and stays as it is"
 
 # An adapter that was started from, and is another one now.
 cp -R whole first
@@ -170,10 +182,10 @@ mv moved model
 # ---- the order on disk ----
 
 rm -rf d
-ANEKDOT_FAULT=trace sft output_dir=d save_steps=1 save_total_limit=1 2>trace >/dev/null
+ANEKDOT_FAULT=trace sft output_dir=d save_steps=1 save_total_limit=1 2>points >/dev/null
 is "$(ls -d d/checkpoint-*)" d/checkpoint-5 "save_total_limit=1 keeps one"
 # of checkpoint-3: what was done, as lines "CALL NAME".
-sed -n '/mkdir .*checkpoint-3\.tmp/,/remove .*checkpoint-3\.tmp/p' trace |
+sed -n '/mkdir .*checkpoint-3\.tmp/,/remove .*checkpoint-3\.tmp/p' points |
 	sed 's/^point [0-9]* //; s/\.tmp\.[0-9]*$/.tmp/; s, .*/\([^/]*\)$, \1,; s/ *$//' | grep -Ev '^(fstat|map|write|mkdir)' >order
 is "$(grep -c '^rename' order)" 7 "six files and a folder are renamed"
 is "$(awk '/^rename/ { if (before != "close" || sync != "fsync") print } { sync = before; before = $0 }' order)" \
@@ -186,13 +198,13 @@ is "$(grep '^rename' order | tail -n 2 | tr '\n' ' ')" "rename SHA256SUMS rename
 awk '/rename .*\/checkpoint-[0-9]+$/ { n = 3 } n { n-- } / fsync/ { sync = n == 0 }
 	/rename .*\/checkpoint-[0-9]+$/ { sync = 0; held = $4 }
 	/remove .*\/checkpoint-[0-9]+$/ { seen++; if (!sync) bad = 1 }
-	END { exit !(seen == 4 && !bad) }' trace
+	END { exit !(seen == 4 && !bad) }' points
 ok $? "an older checkpoint is removed when the newer one is on disk, not before"
 
 # Overwriting a checkpoint: the old one stands until the new one does.
 rm -rf d
 sft output_dir=d 2>/dev/null && rm d/adapter_model.safetensors
-ANEKDOT_FAULT=trace sft output_dir=d overwrite_output_dir=true 2>trace >/dev/null
-is "$(grep -c 'exchange d/checkpoint-.$' trace):$(grep -c 'rename d/checkpoint-.$' trace)" 2:0 "a checkpoint changes places with an older one"
+ANEKDOT_FAULT=trace sft output_dir=d overwrite_output_dir=true 2>points >/dev/null
+is "$(grep -c 'exchange d/checkpoint-.$' points):$(grep -c 'rename d/checkpoint-.$' points)" 2:0 "a checkpoint changes places with an older one"
 same run/checkpoint-4/optimizer.safetensors d/checkpoint-4/optimizer.safetensors "which is the same"
 finish
