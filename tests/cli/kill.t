@@ -83,12 +83,13 @@ finish_run()
 	cmp -s "$T/want" "$T/run/adapter_model.safetensors" || wrong="$wrong $how:$n (other bytes)"
 }
 
-# stop HOW COUNT CODE...: stopped in that way at so many points, it ends with one of the codes.
+# stop HOW COUNT CODE...: stopped in that way at so many points, it ends with one of the codes, mostly the
+# first.
 stop()
 {
 	how=$1 count_=$2
 	shift 2
-	wrong='' resumed=0 anew=0 tried=0
+	wrong='' resumed=0 anew=0 tried=0 first=0
 	spread "$count_" >"$T/some"
 	while read -r n kind <&3; do
 		rm -rf "$T/run"
@@ -99,12 +100,14 @@ stop()
 		*" $code "*) ;;
 		*) wrong="$wrong $how:$n in $kind (exit code $code: $(tail -n 1 "$T/err"))" ;;
 		esac
+		[ $code != "$1" ] || first=$((first + 1))
 		if [ $code = 75 ] && ! grep -Eq 'go on with resume_from|start it again' "$T/err"; then
 			wrong="$wrong $how:$n (does not say how to go on)"
 		fi
 		finish_run
 		tried=$((tried + 1))
 	done 3<"$T/some"
+	[ $((2 * first)) -gt $tried ] || wrong="$wrong only $first times $1"
 	is "$wrong" '' "$tool: $how at $tried points: the same bytes, $resumed going on, $anew anew"
 	cut -d ' ' -f 2 "$T/some" | sort | uniq -c | awk '{ s = s (s ? ", " : "") $2 " " $1 } END { print "# " s }'
 }
@@ -127,7 +130,8 @@ for tool in ft-sft ft-dpo; do
 	stop kill "$POINTS" 137
 	stop term $((POINTS / 2)) 75 0
 	stop int $((POINTS / 2)) 75 0
-	stop twice $((POINTS / 2)) 130 # the second signal ends it at once
+	# The second signal ends it at once, unless there is no point left for it.
+	stop twice $((POINTS / 2)) 130 75 0
 
 	# Killed again and again, each time a checkpoint further.
 	third=$(awk '$2 == "rename"' "$T/kinds" | wc -l)
