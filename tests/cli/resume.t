@@ -195,9 +195,10 @@ is "$(awk 'renamed && $0 != (++i == 1 ? "open " folder : "fsync") { print rename
 	/^rename/ { renamed = $2; folder = $2 ~ /^checkpoint/ ? "d" : "checkpoint-3.tmp" }' order)" '' \
 	"and its folder is after it"
 is "$(grep '^rename' order | tail -n 2 | tr '\n' ' ')" "rename SHA256SUMS rename checkpoint-3 " "SHA256SUMS is the last file"
-awk '/rename .*\/checkpoint-[0-9]+$/ { n = 3 } n { n-- } / fsync/ { sync = n == 0 }
-	/rename .*\/checkpoint-[0-9]+$/ { sync = 0; held = $4 }
-	/remove .*\/checkpoint-[0-9]+$/ { seen++; if (!sync) bad = 1 }
+awk '{ step = $4; sub(/.*-/, "", step) }
+	$3 == "rename" && $4 ~ /\/checkpoint-[0-9]+$/ { renamed = step }
+	$3 == "fsync" && renamed { durable = renamed }
+	$3 == "remove" && $4 ~ /\/checkpoint-[0-9]+$/ { seen++; if (durable + 0 <= step + 0) bad = 1 }
 	END { exit !(seen == 4 && !bad) }' points
 ok $? "an older checkpoint is removed when the newer one is on disk, not before"
 
