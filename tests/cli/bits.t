@@ -38,30 +38,38 @@ learning_rate: 1.0e-2
 max_steps: 2
 reference_cache: no" >c.yaml
 
-# limit TOOL OPTION...: the largest memory limit at which activations are computed again.
+# limit TOOL OPTION...: a memory limit at which micro-batches are as large as without one, and activations are
+# computed again.
 limit()
 {
 	tool=$1
 	shift
-	awk 'BEGIN { for (x = 0.03; x > 0.003; x *= 0.95) print x }' >limits
+	"$tool" --plan c.yaml "$tool.$few"tok.zst "$@" >plan 2>/dev/null
+	awk '$1 == "total" { for (x = $2; x > $2 / 3; x *= 0.99) print x / 1000 }' plan >limits
 	while read -r limit; do
-		if "$tool" --plan --memory-limit "$limit" c.yaml "$tool.$few"tok.zst "$@" 2>/dev/null | grep -q recomputed; then
+		if "$tool" --plan --memory-limit "$limit" c.yaml "$tool.$few"tok.zst "$@" 2>/dev/null |
+			grep -q "^$(head -n 1 plan); .* are computed again"; then
 			echo "$limit"
-			break
+			return
 		fi
 	done <limits
+	echo none
 }
 
-# threads NUMBERS NAME TOOL OPTION...: the same bytes with so many threads.
+# threads again|keep NUMBERS NAME TOOL OPTION...: the same bytes with so many threads, of which each has a limit of
+# its own for computing again: threads take memory.
 threads()
 {
-	numbers=$1 what=$2 tool=$3
-	shift 3
+	again=$1 numbers=$2 what=$3 tool=$4
+	shift 4
 	rm -f one
 	wrong=''
 	for n in $numbers; do
 		rm -rf out
-		"$tool" --threads "$n" c.yaml "$tool.$few"tok.zst output_dir=out "$@" >/dev/null 2>err || wrong="$wrong $n: $(cat err)"
+		l=1
+		[ "$again" != again ] || l=$(limit "$tool" --threads "$n" "$@")
+		"$tool" --threads "$n" --memory-limit "$l" c.yaml "$tool.$few"tok.zst output_dir=out "$@" >/dev/null 2>err ||
+			wrong="$wrong $n: $(cat err)"
 		[ -e one ] || cp out/adapter_model.safetensors one
 		cmp -s one out/adapter_model.safetensors || wrong="$wrong $n threads: other bytes"
 	done
@@ -77,12 +85,9 @@ for device in cpu plain ref; do
 	[ $device != ref ] || few=few. all='1 4' some=3
 	for tool in ft-sft ft-dpo; do
 		for bf16 in false true; do
-			threads "$all" "$tool on $device, bf16 $bf16: $all threads" "$tool" --device "$device" "bf16=$bf16"
+			threads keep "$all" "$tool on $device, bf16 $bf16: $all threads" "$tool" --device "$device" "bf16=$bf16"
 			mv one kept
-			l=$(limit "$tool" --device "$device" "bf16=$bf16")
-			[ -n "$l" ]
-			ok $? "there is a memory limit ($l GB) that asks for recomputation"
-			threads "$some" "and computed again" "$tool" --device "$device" "bf16=$bf16" --memory-limit "$l"
+			threads again "$some" "and computed again" "$tool" --device "$device" "bf16=$bf16"
 			same kept one "with the bytes of those that were kept"
 		done
 	done
