@@ -31,10 +31,9 @@ OPT      := $(if $(filter 1,$(SANITIZE)),-O1 -fsanitize=address$(,)undefined -fn
 CPPFLAGS := -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -Ilib -I. $(if $(HAVE_DNNL),-DHAVE_DNNL) $(PKG_CFLAGS)
 CFLAGS   := -std=c11 -g $(OPT) $(WARN) -fopenmp -ffp-contract=off -fno-math-errno
 LDFLAGS  := -fopenmp -Wl,--as-needed $(if $(filter 1,$(SANITIZE)),-fsanitize=address$(,)undefined)
-LDLIBS   := $(PKG_LIBS) $(if $(HAVE_DNNL),-ldnnl) $(if $(HAVE_EDIT),$(EDIT_LIBS)) -lm
+LDLIBS   := $(PKG_LIBS) $(if $(HAVE_DNNL),-ldnnl) $(if $(HAVE_EDIT),$(EDIT_LIBS)) -ldl -lm
 
-# kernels/cuda will be a shared object of its own, built where nvcc is. Another configuration at the
-# side: make test BUILD=build/plain HAVE_DNNL= HAVE_EDIT=
+# Another configuration at the side: make test BUILD=build/plain HAVE_DNNL= HAVE_EDIT=
 LIB_SRC  := $(sort $(wildcard lib/*/*.c kernels/*.c kernels/ref/*.c kernels/cpu/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 ARCHIVE  := $(BUILD)/libanekdot.a
@@ -46,7 +45,17 @@ FUZZ     := $(filter-out fuzz replay,$(patsubst tests/fuzz/%.c,%,$(sort $(wildca
 FUZZ_BIN := $(FUZZ:%=$(BUILD)/tests/fuzz/%)
 BENCH_SH := $(sort $(wildcard tests/bench/*.sh))
 MAN      := $(sort $(wildcard tools/*.1 lib/*/*.5))
-C_FILES  := $(sort $(wildcard lib/*/*.[ch] kernels/*.[ch] kernels/*/*.[ch] tools/*.[ch] tests/*.[ch] tests/*/*.[ch]))
+
+# kernels/cuda is a shared object of its own, opened at run time. The same sources, compiled for the CPU
+# by tests/emulation, are what the tests open where no device is.
+CXX      := $(if $(filter default undefined,$(origin CXX)),g++,$(CXX))
+CU_SRC   := $(sort $(wildcard kernels/cuda/*.cu))
+EMU_SRC  := $(sort $(wildcard tests/emulation/*.cc))
+EMU_OBJ  := $(CU_SRC:%.cu=$(BUILD)/tests/emulation/%.o) $(EMU_SRC:%.cc=$(BUILD)/%.o)
+EMU      := $(BUILD)/tests/lib/libanekdot-cuda.so
+EMU_FLAGS := -std=c++20 -g $(subst -O1,-O2,$(OPT)) -Wall -Wextra -Wno-unknown-pragmas -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno
+
+C_FILES  := $(sort $(wildcard lib/*/*.[ch] kernels/*.[ch] kernels/*/*.[ch] kernels/cuda/*.cu kernels/cuda/*.cuh tools/*.[ch] tests/*.[ch] tests/*/*.[ch] tests/emulation/*.cc))
 
 # Short lines unless V=1.
 run       = $(if $(filter 1,$(V)),,@printf '  %-3s %s\n' $(1);)
@@ -77,6 +86,18 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(ARCHIVE)
 	@mkdir -p $(@D)
 	$(call run,LD $@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+$(BUILD)/tests/emulation/%.o: %.cu $(CONFIG)
+	@mkdir -p $(@D)
+	$(call run,CXX $<)$(CXX) -D_GNU_SOURCE -Itests/emulation -Ilib -I. $(EMU_FLAGS) -MMD -MP -x c++ -c -o $@ $<
+
+$(BUILD)/tests/emulation/%.o: tests/emulation/%.cc $(CONFIG)
+	@mkdir -p $(@D)
+	$(call run,CXX $<)$(CXX) -D_GNU_SOURCE -Itests/emulation -Ilib -I. $(EMU_FLAGS) -MMD -MP -c -o $@ $<
+
+$(EMU): $(EMU_OBJ)
+	@mkdir -p $(@D)
+	$(call run,LD $@)$(CXX) $(LDFLAGS) -shared -o $@ $^
+
 # A fuzz target over its corpus; and with libFuzzer, in a build of its own (make fuzz).
 $(FUZZ_BIN): %: %.o $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/tests/fuzz/replay.o $(ARCHIVE)
 	$(call run,LD $@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -84,7 +105,7 @@ $(FUZZ_BIN): %: %.o $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/tests/fuzz/replay.o $(AR
 $(BUILD)/fuzz-%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/fuzz.o $(ARCHIVE)
 	$(call run,LD $@)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
--include $(LIB_OBJ:.o=.d) $(TOOLS:%=$(BUILD)/tools/%.d) $(TEST_BIN:=.d) $(FUZZ_BIN:=.d) $(BUILD)/tests/fuzz/fuzz.d $(BUILD)/tests/fuzz/replay.d
+-include $(EMU_OBJ:.o=.d) $(LIB_OBJ:.o=.d) $(TOOLS:%=$(BUILD)/tools/%.d) $(TEST_BIN:=.d) $(FUZZ_BIN:=.d) $(BUILD)/tests/fuzz/fuzz.d $(BUILD)/tests/fuzz/replay.d
 
 # Asked at every call, but rewritten only when the answer changed; then objects are compiled anew.
 # `make -n` comes here too: it installs nothing.
@@ -103,7 +124,7 @@ $(CONFIG): FORCE
 	} >$@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
-test: $(TOOL_BIN) $(TEST_BIN) $(FUZZ_BIN)	## run all tests; PATTERN=word: those whose path holds it; SANITIZE=1: under ASan and UBSan; FULL=1: every fault
+test: $(TOOL_BIN) $(TEST_BIN) $(FUZZ_BIN) $(EMU)	## run all tests; PATTERN=word: those whose path holds it; SANITIZE=1: under ASan and UBSan; FULL=1: every fault
 	@TEST_ROOT=$(CURDIR) BIN=$(CURDIR)/$(BIN) FULL=$(FULL) tests/run \
 		$(foreach p,$(if $(PATTERN),$(PATTERN),/),$(foreach t,$(TEST_BIN) $(FUZZ_BIN) $(TEST_SH),$(if $(findstring $(p),$(t)),$(t))))
 

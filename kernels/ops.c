@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/ops.h"
 
+#include "kernels/cuda.h"
 #include "kernels/elem.h"
 
 #include <stdio.h>
@@ -21,14 +22,18 @@ struct dev *ops_open(const char *name, int threads, struct err *err)
 		return cpu_open(threads, true, err);
 	if (!strcmp(name, "cpu") || !strcmp(name, "auto"))
 		return cpu_open(threads, false, err);
+	if (!strcmp(name, "cuda"))
+		return cuda_open(err);
 	err_set(err, "unknown device '%s'; there are: auto, cpu, plain, ref", name);
 	return NULL;
 }
 
 void ops_identity(const struct dev *d, char out[OPS_IDENTITY_SIZE])
 {
-	if (strcmp(d->ops->name, "ref"))
-		cpu_identity(d, out);
-	else
+	if (!strcmp(d->ops->name, "ref"))
 		snprintf(out, OPS_IDENTITY_SIZE, "ref");
+	else if (!strcmp(d->ops->name, "cuda"))
+		cuda_identity(d, out);
+	else
+		cpu_identity(d, out);
 }

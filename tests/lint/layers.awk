@@ -26,6 +26,8 @@ BEGIN {
 	third["utf8proc.h"] = "lib/token tests"
 	third["histedit.h"] = "lib/chat"
 	third["dnnl.h"] = third["oneapi"] = "kernels/cpu"
+	third["cuda_runtime.h"] = third["cublasLt.h"] = "kernels/cuda tests"
+	third["vector"] = third["sanitizer"] = "tests" # C++, of the emulation
 	third["omp.h"] = "kernels(/[a-z]+)? lib/(base|token|train) tests"
 	third["immintrin.h"] = "kernels/(cpu|ref) lib/(base|token)"
 

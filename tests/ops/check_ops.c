@@ -2,7 +2,8 @@
 /*
  * Every op of every back end against ref, and the same bytes for 1, 2 and 3 threads.
  *
- *	check_ops [--op=PART] [--seed=N]	TAP: one line an op, back end and element type
+ *	check_ops [--op=PART] [--device=NAME] [--seed=N]
+ *						TAP: one line an op, back end and element type
  *	check_ops --bench [--op=PART]		JSON: one line an op and back end, times at the
  *						shapes of SmolLM2-135M
  */
@@ -148,6 +149,23 @@ static bool threads_only(const struct op *op, const int64_t *s)
 	return (op->shapes == shapes_linear || op->shapes == shapes_gemm) && s[4];
 }
 
+/* --device=NAME: only this back end. */
+static const char *only;
+
+static bool wanted(const char *name)
+{
+	return strcmp(name, "ref") && (!only || !strcmp(name, only));
+}
+
+/* The back ends of this machine; with --device=NAME that one, listed or not. */
+static const char *const *names(void)
+{
+	static const char *one[2];
+
+	one[0] = only;
+	return only ? one : ops_names();
+}
+
 /* All cases on one back end with so many threads; first: the answers of the first such run. */
 static void run_backend(struct verdict *v, const struct group *g, const char *name, int threads,
 			struct rig *first, bool is_first)
@@ -211,8 +229,8 @@ static void check_op(const struct op *op, enum dtype t, uint64_t seed)
 		g.ref[i] = r;
 	}
 	d->ops->close(d);
-	for (const char *const *name = ops_names(); *name; name++)
-		if (strcmp(*name, "ref"))
+	for (const char *const *name = names(); *name; name++)
+		if (wanted(*name))
 			check_backend(&g, *name);
 	for (int i = 0; i < CASES * 4; i++)
 		rig_free(&g.ref[i]);
@@ -261,8 +279,8 @@ static int run_bench(const char *pattern)
 
 		if (!strstr(op->name, pattern))
 			continue;
-		for (const char *const *name = ops_names(); *name; name++)
-			for (int t = 0; strcmp(*name, "ref") && t < 2; t++)
+		for (const char *const *name = names(); *name; name++)
+			for (int t = 0; wanted(*name) && t < 2; t++)
 				if (op->types & (t ? BF16 : F32))
 					bench_one(op, i, *name, t ? DT_BF16 : DT_F32);
 	}
@@ -290,8 +308,11 @@ int main(int argc, char **argv)
 			pattern = argv[i] + 5;
 		} else if (!strncmp(argv[i], "--seed=", 7)) {
 			seed = strtoull(argv[i] + 7, NULL, 0);
+		} else if (!strncmp(argv[i], "--device=", 9)) {
+			only = argv[i] + 9;
 		} else {
-			fprintf(stderr, "usage: check_ops [--bench] [--op=PART] [--seed=N]\n");
+			fprintf(stderr, "usage: check_ops [--bench] [--op=PART] [--device=NAME] "
+					"[--seed=N]\n");
 			return 2;
 		}
 	}
