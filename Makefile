@@ -137,7 +137,7 @@ fuzz:	## fuzz every reader for SECONDS=600; TARGET=name: that one (tests/fuzz/RE
 		$(TARGET:%=build/fuzz/fuzz-%)
 	@tests/fuzz/run build/fuzz $(SECONDS) $(TARGET)
 
-bench: $(TOOL_BIN) $(BUILD)/tests/ops/check_ops $(BUILD)/tests/bench/random_model $(BUILD)/tests/bench/tokenize	## run the benches: a JSON line a measure
+bench: $(TOOL_BIN) $(BUILD)/tests/ops/check_ops $(BUILD)/tests/bench/random_model $(BUILD)/tests/bench/tokenize $(BUILD)/tests/bench/validate	## run the benches: a JSON line a measure
 	@for b in $(BENCH_SH); do TEST_ROOT=$(CURDIR) BIN=$(CURDIR)/$(BIN) BUILD_DIR=$(BUILD) sh $$b || exit; done
 
 PEERS    ?= sft dpo tokenize chat

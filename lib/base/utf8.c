@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/utf8.h"
 
-#include <string.h>
+#include "base/bytes.h"
 
 /* Bytes that a lead byte asks for, and the range its second byte must be in. */
 static size_t lead(unsigned char c, unsigned char *lo, unsigned char *hi)
@@ -38,22 +38,30 @@ size_t utf8_check(const char *s, size_t n)
 	return n && good(s, n, &want) == want ? want : 0;
 }
 
+/* Bytes of the character at s when it is one of three bytes, as most of Chinese is; else 0. */
+static size_t three(const char *s)
+{
+	const unsigned char *p = (const unsigned char *)s;
+
+	if ((p[0] & 0xF0) != 0xE0 || (p[1] & 0xC0) != 0x80 || (p[2] & 0xC0) != 0x80)
+		return 0;
+	return p[0] == 0xE0 && p[1] < 0xA0 ? 0 : p[0] == 0xED && p[1] > 0x9F ? 0 : 3;
+}
+
 size_t utf8_valid(const char *s, size_t n)
 {
 	size_t i = 0;
 
 	while (i < n) {
-		uint64_t word;
 		size_t len;
 
-		if (n - i >= 8) {
-			memcpy(&word, s + i, 8);
-			if (!(word & 0x8080808080808080u)) {
-				i += 8;
-				continue;
-			}
+		if (!(s[i] & 0x80)) {
+			i += bytes_ascii(s + i, n - i);
+			continue;
 		}
-		len = utf8_check(s + i, n - i);
+		len = n - i >= 3 ? three(s + i) : 0;
+		if (!len)
+			len = utf8_check(s + i, n - i);
 		if (!len)
 			return i;
 		i += len;

@@ -24,6 +24,8 @@ void check_close(struct check *c)
 	if (!c)
 		return;
 	arena_free(&c->arena);
+	tape_free(&c->tape);
+	turns_free(&c->turns);
 	mem_free(c);
 }
 
@@ -92,57 +94,69 @@ static void report_syntax(struct check *c, const json_error_t *err)
 		check_report(c, RULE_JSON_SYNTAX, at, "%s", what);
 }
 
-/* The element as JSON, with its syntax errors reported; NULL when it is not JSON. */
-static json_t *parse(struct check *c)
+/* What jansson says about an element that the tape does not take, or has doubts about. False when it is
+ * not JSON. */
+static bool explain(struct check *c)
 {
-	const size_t lenient = JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL;
+	const size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL,
+		     lenient = flags | JSON_DECODE_INT_AS_REAL;
 	const struct element *e = c->e;
 	json_error_t err;
-	json_t *json = json_loadb(e->p, e->n,
-				  JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &err);
+	json_t *json = json_loadb(e->p, e->n, flags | JSON_REJECT_DUPLICATES, &err);
 
 	if (!json && json_error_code(&err) == json_error_numeric_overflow)
 		json = json_loadb(e->p, e->n, lenient | JSON_REJECT_DUPLICATES, &err);
-	if (json)
-		return json;
-	report_syntax(c, &err);
-	if (json_error_code(&err) != json_error_duplicate_key)
-		return NULL;
-	json = json_loadb(e->p, e->n, lenient, &err); /* the last one wins: only to look further */
-	if (!json)
+	if (!json) {
 		report_syntax(c, &err);
-	return json;
+		if (json_error_code(&err) != json_error_duplicate_key)
+			return false;
+		c->tape.twice = true;
+		json = json_loadb(e->p, e->n, lenient, &err); /* only to look further */
+		if (!json)
+			report_syntax(c, &err);
+	}
+	json_decref(json);
+	return json != NULL;
+}
+
+/* The element's JSON is on the tape; its syntax errors are reported. */
+static bool parse(struct check *c)
+{
+	bool whole = tape_read(&c->tape, c->e->p, c->e->n);
+
+	if (whole && !c->tape.twice && !c->tape.doubt)
+		return true;
+	return explain(c) && whole;
 }
 
 static void note_columns(struct check *c)
 {
-	const char *key;
-	json_t *value;
-	size_t n = 0;
+	size_t n = 0, len;
 
 	for (size_t i = 0; i < N_COLUMNS; i++) {
 		const char *column = column_at(&c->d.columns, i, NULL);
 
-		if (column && json_object_get(c->json, column))
+		if (column && !(c->columns_seen >> i & 1) && tape_get(&c->tape, 0, column))
 			c->columns_seen |= 1u << i;
 	}
 	if (c->any)
 		return;
-	json_object_foreach((json_t *)c->json, key, value)
-	{
-		if (n + strlen(key) + 5 > sizeof(c->keys))
+	for (uint32_t k = 0; (k = tape_key(&c->tape, 0, k));) {
+		const char *key = tape_string(&c->tape, k, &len);
+
+		if (n + len + 5 > sizeof(c->keys))
 			break;
-		n += (size_t)snprintf(c->keys + n, sizeof(c->keys) - n, "%s\"%s\"", n ? ", " : "",
-				      key);
+		n += (size_t)snprintf(c->keys + n, sizeof(c->keys) - n, "%s\"%.*s\"", n ? ", " : "",
+				      (int)len, key);
 	}
 }
 
-bool column_used(const struct check *c, const char *key)
+bool column_used(const struct check *c, uint32_t key)
 {
 	for (size_t i = 0; i < N_COLUMNS; i++) {
 		const char *column = column_at(&c->d.columns, i, NULL);
 
-		if (column && !strcmp(column, key))
+		if (column && tape_is(&c->tape, key, column))
 			return true;
 	}
 	return false;
@@ -160,17 +174,22 @@ static bool never_seen(const struct check *c, const char *column)
 }
 
 /* {"data": [{...}, ...]}: the records are one level down. */
-static const char *wrapper_key(const struct check *c)
+static const char *wrapper_key(struct check *c)
 {
-	const char *key;
-	json_t *value;
+	struct tape *t = &c->tape;
 
-	if (c->any)
-		return NULL;
-	json_object_foreach((json_t *)c->json, key, value)
-	{
-		if (json_is_object(json_array_get(value, 0)) && !column_used(c, key))
-			return key;
+	for (uint32_t k = 0; !c->any && (k = tape_key(t, 0, k));) {
+		uint32_t first = tape_element(t, k + 1, 0);
+		size_t n;
+
+		if (first && tape_type(t, first) == TAPE_OBJECT && !column_used(c, k)) {
+			const char *key = tape_string(t, k, &n);
+			char *name = tape_alloc(t, n + 1);
+
+			memcpy(name, key, n);
+			name[n] = 0;
+			return name;
+		}
 	}
 	return NULL;
 }
@@ -203,48 +222,36 @@ static void check_object(struct check *c)
 	bool go_on;
 
 	if (!c->d.columns_given && !c->d.detected && !c->any)
-		dataset_detect(&c->d, c->json);
+		dataset_detect(&c->d, &c->tape);
 	note_columns(c);
-	c->turns_ok = turns_read(&c->turns, &c->d, c->json) == 0;
+	c->turns_ok = turns_read(&c->turns, &c->d, &c->tape) == 0;
 	go_on = c->turns_ok || report_turns(c);
 	c->any = true;
 	for (int i = 0; go_on && i < RULE_COUNT; i++)
 		if (rules[i].record && (!c->errors_only || rules[i].severity == SEVERITY_ERROR))
 			rules[i].record(c);
-	turns_free(&c->turns);
 }
 
-static const char *kind(const json_t *json)
+bool check_element(struct check *c, const struct element *e)
 {
-	return json_is_array(json)    ? "an array"
-	       : json_is_string(json) ? "a string"
-	       : json_is_number(json) ? "a number"
-	       : json_is_null(json)   ? "null"
-				      : "a boolean";
-}
-
-struct json_t *check_element(struct check *c, const struct element *e, bool *ok)
-{
-	json_t *json = NULL;
+	static const char *const kinds[] = {
+		[TAPE_ARRAY] = "an array",  [TAPE_STRING] = "a string", [TAPE_NUMBER] = "a number",
+		[TAPE_FALSE] = "a boolean", [TAPE_TRUE] = "a boolean",  [TAPE_NULL] = "null",
+	};
 
 	c->e = e;
 	c->errors = 0;
+	c->turns_ok = false;
 	if (e->fault[0])
 		check_report(c, e->rule, e->fault_at, "%s", e->fault);
-	else
-		json = parse(c);
-	if (json && !json_is_object(json)) {
-		check_report(c, RULE_NOT_ARRAY_OF_OBJECTS, 0, "a record is %s, an object is needed",
-			     kind(json));
-		json_decref(json);
-		json = NULL;
-	}
-	if (json) {
-		c->json = json;
+	else if (!parse(c))
+		return false;
+	else if (tape_type(&c->tape, 0) == TAPE_OBJECT)
 		check_object(c);
-	}
-	*ok = c->errors == 0;
-	return json;
+	else
+		check_report(c, RULE_NOT_ARRAY_OF_OBJECTS, 0, "a record is %s, an object is needed",
+			     kinds[tape_type(&c->tape, 0)]);
+	return c->errors == 0;
 }
 
 void check_columns(struct check *c)
@@ -276,7 +283,7 @@ int check_file(struct check *c, struct reader *r, struct check_counts *n, struct
 		if (first && reader_bom(r) && !c->errors_only)
 			check_whole(c, RULE_BOM, "the file begins with a byte order mark");
 		first = false;
-		json_decref(check_element(c, &e, &ok));
+		ok = check_element(c, &e);
 		n->records += e.is_record;
 		n->valid += e.is_record && ok;
 	}

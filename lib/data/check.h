@@ -4,6 +4,7 @@
 #define DATA_CHECK_H
 
 #include "data/reader.h"
+#include "data/tape.h"
 #include "data/turns.h"
 
 struct check {
@@ -13,7 +14,7 @@ struct check {
 	void *arg;
 	/* this record */
 	const struct element *e;
-	const struct json_t *json;
+	struct tape tape; /* its JSON; threads that share a check have each their own */
 	struct turns turns;
 	bool turns_ok; /* turns hold the whole record */
 	size_t errors;
@@ -36,7 +37,7 @@ size_t check_at(const struct check *c, struct where where);
 enum { N_COLUMNS = 9 };
 /* The i-th of all columns, NULL when it is not mapped; *name (may be NULL): what it is called. */
 const char *column_at(const struct columns *c, size_t i, const char **name);
-/* Whether a column is mapped to this key. */
-bool column_used(const struct check *c, const char *key);
+/* Whether a column is mapped to this key of the record. */
+bool column_used(const struct check *c, uint32_t key);
 
 #endif

@@ -53,8 +53,9 @@ int dataset_open(struct dataset *d, const char *name, const char *dataset_dir, s
 /* The same; the message comes without its place, which goes to *fault. */
 int dataset_find(struct dataset *d, const char *name, const char *dataset_dir,
 		 struct dataset_fault *fault, struct err *err);
-/* Tell formatting, ranking and columns from the keys of a record. */
-void dataset_detect(struct dataset *d, const struct json_t *obj);
+/* Tell formatting, ranking and columns from the keys of a record; NULL: as one of no keys. */
+struct tape;
+void dataset_detect(struct dataset *d, const struct tape *tape);
 /* Close its readers first. */
 void dataset_close(struct dataset *d);
 /* What messages call the file: its path or "<stdin>". */

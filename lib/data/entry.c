@@ -3,7 +3,7 @@
 #include "data/entry.h"
 
 #include "base/file.h"
-#include "data/turns.h"
+#include "data/tape.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -43,10 +43,18 @@ struct entry {
 	struct err *err;
 };
 
+/* The member if it is there and not null. */
+static const json_t *member_value(const json_t *obj, const char *key)
+{
+	const json_t *v = json_object_get(obj, key);
+
+	return json_is_null(v) ? NULL : v;
+}
+
 /* A string member of an entry; "" and null count as not given. */
 static int entry_string(const struct entry *n, const json_t *obj, const char *key, const char **v)
 {
-	const json_t *s = column_value(obj, key);
+	const json_t *s = member_value(obj, key);
 
 	*v = NULL;
 	if (s && !json_is_string(s))
@@ -96,7 +104,7 @@ static int entry_members(const struct entry *n, const char *what, const json_t *
 static int entry_columns(const struct entry *n)
 {
 	struct columns *c = &n->d->columns;
-	const json_t *obj = column_value(n->json, "columns");
+	const json_t *obj = member_value(n->json, "columns");
 	const struct member m[] = {
 		{ "prompt", &c->prompt },     { "query", &c->query },
 		{ "response", &c->response }, { "history", &c->history },
@@ -115,7 +123,7 @@ static int entry_columns(const struct entry *n)
 static int entry_tags(const struct entry *n)
 {
 	struct tags *g = &n->d->tags;
-	const json_t *obj = column_value(n->json, "tags");
+	const json_t *obj = member_value(n->json, "tags");
 	const struct member m[] = {
 		{ "role_tag", &g->role },
 		{ "content_tag", &g->content },
@@ -148,14 +156,14 @@ static int entry_refuse(const struct entry *n)
 	const char *split;
 
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
-		if (column_value(n->json, sources[i]))
+		if (member_value(n->json, sources[i]))
 			return err_set(
 				n->err,
 				"data set \"%s\": \"%s\" is not supported; fetch the file and "
 				"name it with \"file_name\"",
 				n->name, sources[i]);
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		if (column_value(n->json, others[i]))
+		if (member_value(n->json, others[i]))
 			return err_set(n->err, "data set \"%s\": \"%s\" is not supported%s",
 				       n->name, others[i],
 				       i == 2 ? "; max_samples takes the first ones" : "");
@@ -168,7 +176,7 @@ static int entry_refuse(const struct entry *n)
 
 static int entry_shape(const struct entry *n)
 {
-	const json_t *ranking = column_value(n->json, "ranking");
+	const json_t *ranking = member_value(n->json, "ranking");
 	const char *formatting;
 	struct dataset *d = n->d;
 
@@ -228,37 +236,40 @@ int entry_read(struct dataset *d, const json_t *json, const char *dataset_dir, s
 	return 0;
 }
 
-void dataset_detect(struct dataset *d, const struct json_t *obj)
+void dataset_detect(struct dataset *d, const struct tape *tape)
 {
-	const json_t *list = json_object_get(obj, "messages"), *first;
+	static const struct tape none;
 	struct columns *c = &d->columns;
+	uint32_t list, first;
 
+	tape = tape ? tape : &none;
 	*c = default_columns;
 	d->tags = default_tags;
 	d->detected = true;
 	c->system = "system";
 	c->tools = "tools";
 	c->history = "history";
-	d->ranking = json_object_get(obj, "chosen") && json_object_get(obj, "rejected");
+	d->ranking = tape_get(tape, 0, "chosen") && tape_get(tape, 0, "rejected");
 	if (d->ranking) {
 		c->chosen = "chosen";
 		c->rejected = "rejected";
 	}
-	if (!list && !(list = json_object_get(obj, "conversations"))) {
+	list = tape_get(tape, 0, "messages");
+	c->messages = list ? "messages" : "conversations";
+	if (!list && !(list = tape_get(tape, 0, "conversations"))) {
 		d->formatting = FMT_ALPACA;
 		c->messages = NULL;
 		if (d->ranking)
 			c->response = NULL;
-		if (!json_object_get(obj, "instruction") && json_object_get(obj, "prompt"))
+		if (!tape_get(tape, 0, "instruction") && tape_get(tape, 0, "prompt"))
 			c->prompt = "prompt";
-		if (!json_object_get(obj, "output") && json_object_get(obj, "response"))
+		if (!tape_get(tape, 0, "output") && tape_get(tape, 0, "response"))
 			c->response = "response";
 		return;
 	}
 	c->prompt = c->query = c->response = c->history = NULL;
-	c->messages = json_object_get(obj, "messages") ? "messages" : "conversations";
-	first = json_array_get(list, 0);
-	d->formatting = json_object_get(first, "role") ? FMT_OPENAI : FMT_SHAREGPT;
+	first = tape_element(tape, list, 0);
+	d->formatting = first && tape_get(tape, first, "role") ? FMT_OPENAI : FMT_SHAREGPT;
 	if (d->formatting == FMT_OPENAI)
 		d->tags = openai_tags;
 }

@@ -5,6 +5,8 @@
 
 #include "data/dataset.h"
 
+struct json_t;
+
 /* Fill path, formatting, ranking, columns and tags of d, whose name is set. */
 int entry_read(struct dataset *d, const struct json_t *json, const char *dataset_dir,
 	       struct err *err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "data/reader.h"
 
+#include "base/bytes.h"
 #include "base/file.h"
 #include "base/sys.h"
 #include "base/utf8.h"
@@ -99,7 +100,6 @@ static int fill(struct reader *r, struct err *err)
 static void count(const char *p, size_t n, size_t *line, size_t *column)
 {
 	const char *nl, *end;
-	size_t chars = 0;
 
 	if (!n) /* p may be NULL */
 		return;
@@ -109,9 +109,7 @@ static void count(const char *p, size_t n, size_t *line, size_t *column)
 		*column = 1;
 		p = nl + 1;
 	}
-	for (; p < end; p++)
-		chars += (*p & 0xC0) != 0x80;
-	*column += chars;
+	*column += bytes_characters(p, (size_t)(end - p));
 }
 
 static void consume(struct reader *r, size_t n)
@@ -210,7 +208,7 @@ static int scan_container(struct reader *r, struct element *e, struct err *err)
 		r->mode = MODE_DONE;
 		fault(e, RULE_JSON_SYNTAX, e->n, "the file ends in the middle of a record");
 	}
-	if (r->mode == MODE_LINES && s.done && !memchr(e->p, '\n', e->n))
+	if (r->mode == MODE_LINES && !r->one_a_line && s.done && !memchr(e->p, '\n', e->n))
 		r->one_a_line = true;
 	return 1;
 }

@@ -2,7 +2,6 @@
 /* Records for training: what dataset_next gives out, and the first error it meets. */
 #include "data/check.h"
 
-#include <jansson.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -71,22 +70,18 @@ static struct message copy(struct record *rec, const struct turn *t)
 	return m;
 }
 
-static void fill(struct record *rec, const struct dataset *d, const json_t *json)
+static void fill(struct record *rec, const struct dataset *d, const struct turns *t)
 {
-	struct turns t;
-
-	turns_read(&t, d, json); /* it was checked: cannot fail */
 	rec->is_preference = d->ranking;
-	rec->n_messages = t.n;
-	rec->messages = arena_new(&rec->arena, t.n, sizeof(*rec->messages));
-	for (size_t i = 0; i < t.n; i++)
-		rec->messages[i] = copy(rec, &t.v[i]);
-	rec->system = copy(rec, &t.system);
+	rec->n_messages = t->n;
+	rec->messages = arena_new(&rec->arena, t->n, sizeof(*rec->messages));
+	for (size_t i = 0; i < t->n; i++)
+		rec->messages[i] = copy(rec, &t->v[i]);
+	rec->system = copy(rec, &t->system);
 	if (d->ranking) {
-		rec->chosen = copy(rec, &t.chosen);
-		rec->rejected = copy(rec, &t.rejected);
+		rec->chosen = copy(rec, &t->chosen);
+		rec->rejected = copy(rec, &t->rejected);
 	}
-	turns_free(&t);
 }
 
 static int fail(const struct dataset_reader *r, const struct first *f, struct err *err)
@@ -109,20 +104,20 @@ int dataset_parse(struct dataset_reader *r, const struct element *e, struct reco
 {
 	struct check c = *r->check;
 	struct first first = { .message = "" };
-	json_t *json;
 	bool ok;
 
 	*rec = (struct record){ 0 };
 	c.arg = &first;
-	json = check_element(&c, e, &ok);
-	if (!ok || !json) {
-		json_decref(json);
-		return fail(r, &first, err);
+	ok = check_element(&c, e);
+	if (ok) {
+		rec->line = e->line;
+		rec->column = e->column;
+		fill(rec, &c.d, &c.turns);
 	}
-	rec->line = e->line;
-	rec->column = e->column;
-	fill(rec, &c.d, json);
-	json_decref(json);
+	tape_free(&c.tape);
+	turns_free(&c.turns);
+	if (!ok)
+		return fail(r, &first, err);
 	learn(r, &c);
 	return 0;
 }

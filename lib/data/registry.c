@@ -6,6 +6,7 @@
 #include "base/nearest.h"
 #include "data/entry.h"
 #include "data/reader.h"
+#include "data/tape.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -151,8 +152,8 @@ static bool is_path(const char *name)
 /* Open the file; look at the first record of one whose shape nobody told. */
 static int open_file(struct dataset *d, struct dataset_fault *fault, struct err *err)
 {
+	struct tape tape = { 0 };
 	struct element e;
-	json_t *json;
 	int rc;
 
 	errno = 0;
@@ -172,10 +173,9 @@ static int open_file(struct dataset *d, struct dataset_fault *fault, struct err 
 	if (rc <= 0)
 		return rc;
 	reader_again(d->first);
-	json = e.fault[0] ? NULL : json_loadb(e.p, e.n, 0, NULL);
-	if (json_is_object(json))
-		dataset_detect(d, json);
-	json_decref(json);
+	if (!e.fault[0] && tape_read(&tape, e.p, e.n) && tape_type(&tape, 0) == TAPE_OBJECT)
+		dataset_detect(d, &tape);
+	tape_free(&tape);
 	return 0;
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "data/rules.h"
 
+#include "base/bytes.h"
 #include "data/check.h"
 
-#include <jansson.h>
 #include <string.h>
 
 static void empty_turns(struct check *c, enum rule_id rule, bool user, const char *what)
@@ -53,9 +53,10 @@ static void chosen_equals_rejected(struct check *c)
 
 static void unsupported_tools(struct check *c)
 {
-	const json_t *v = column_value(c->json, c->d.columns.tools);
+	uint32_t v = column_value(&c->tape, c->d.columns.tools);
 
-	if (v && (json_string_length(v) || json_array_size(v) || json_object_size(v)))
+	if (v &&
+	    (tape_count(&c->tape, v) || (tape_type(&c->tape, v) == TAPE_STRING && c->tape.v[v].n)))
 		check_report(c, RULE_UNSUPPORTED_TOOLS,
 			     check_at(c, (struct where){ c->d.columns.tools, -1, NULL }),
 			     "tool descriptions cannot be trained on yet");
@@ -91,10 +92,10 @@ static void control_character(struct check *c)
 	const struct turn *t;
 
 	for (size_t i = 0; (t = text_at(c, i)); i++)
-		for (size_t j = 0; j < t->n; j++) {
+		for (size_t j = 0; (j += bytes_control(t->text + j, t->n - j)) < t->n; j++) {
 			unsigned char b = (unsigned char)t->text[j];
 
-			if ((b >= 0x20 && b != 0x7F) || b == '\n' || b == '\t' || b == '\r')
+			if (b == '\n' || b == '\t' || b == '\r')
 				continue;
 			check_report(c, RULE_CONTROL_CHARACTER,
 				     source_at(c, check_at(c, t->where),
@@ -138,10 +139,9 @@ static void special_token_text(struct check *c)
 	const struct turn *t;
 
 	for (size_t i = 0; (t = text_at(c, i)); i++)
-		for (size_t j = 0; j < t->n; j++) {
-			size_t len = t->text[j] == '<' || t->text[j] == '['
-					     ? special_token(t->text + j, t->n - j)
-					     : 0;
+		for (size_t j = 0; (j += bytes_find2(t->text + j, t->n - j, '<', '[')) < t->n;
+		     j++) {
+			size_t len = special_token(t->text + j, t->n - j);
 
 			if (!len)
 				continue;
@@ -157,23 +157,23 @@ static void special_token_text(struct check *c)
 /* Once for each name: it is the file's habit, not the record's. */
 static void unknown_field(struct check *c)
 {
-	const char *key;
-	json_t *value;
+	struct tape *t = &c->tape;
 
-	json_object_foreach((json_t *)c->json, key, value)
-	{
-		size_t i, at;
+	for (uint32_t k = 0; (k = tape_key(t, 0, k));) {
+		size_t i, at, n;
+		const char *key;
 
-		if (column_used(c, key))
+		if (column_used(c, k))
 			continue;
-		for (i = 0; i < c->n_known && strcmp(c->known[i], key); i++)
+		for (i = 0; i < c->n_known && !tape_is(t, k, c->known[i]); i++)
 			;
 		if (i < c->n_known || i == sizeof(c->known) / sizeof(c->known[0]))
 			continue;
-		c->known[c->n_known++] = arena_strndup(&c->arena, key, strlen(key));
-		element_find(c->e, key, -1, NULL, &at);
+		key = tape_string(t, k, &n);
+		c->known[c->n_known++] = arena_strndup(&c->arena, key, n);
+		element_find(c->e, c->known[i], -1, NULL, &at);
 		check_report(c, RULE_UNKNOWN_FIELD, at,
-			     "field \"%.80s\" is not used (said once a file)", key);
+			     "field \"%.80s\" is not used (said once a file)", c->known[i]);
 	}
 }
 

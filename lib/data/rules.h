@@ -68,15 +68,13 @@ typedef bool finding_fn(void *arg, const struct finding *f);
 struct dataset;
 struct element;
 struct reader;
-struct json_t;
 
 /* errors_only: leave out the warnings (and their cost). d must stay as long as the check. */
 struct check *check_open(const struct dataset *d, bool errors_only, finding_fn *report, void *arg);
 /* Something about the data set as a whole. */
 void check_whole(struct check *c, enum rule_id rule, const char *message);
-/* One record: as JSON (the caller's, json_decref), NULL when there is none to be had. *ok: no error
- * was found in it. */
-struct json_t *check_element(struct check *c, const struct element *e, bool *ok);
+/* One record: true when no error was found in it. */
+bool check_element(struct check *c, const struct element *e);
 /* After the last record: columns that none of them has. check_file does it too. */
 void check_columns(struct check *c);
 /* All of a file; counts are exact unless report ended the pass. -1 only when it cannot be read. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "data/scan.h"
 
+#include "base/bytes.h"
+
 static bool inside_object(const struct scan *s)
 {
 	return s->depth > 0 && s->depth <= SCAN_DEPTH_MAX && (s->objects >> (s->depth - 1) & 1);
@@ -70,28 +72,41 @@ static bool scan_plain(struct scan *s, char c)
 	return false;
 }
 
-bool scan_window(struct scan *s, const char *p, size_t n)
+/* Bytes inside a string, up to behind its end or to a line feed. */
+static void scan_string(struct scan *s, const char *p, size_t n)
 {
 	while (s->i < n) {
 		char c = p[s->i];
 
-		if (s->string) {
-			if (s->escape) {
-				s->escape = false;
-			} else if (c == '\\') {
-				s->escape = true;
-			} else if (c == '"') {
-				s->string = false;
-				s->prev = c;
-			}
-			if (c == '\n') {
-				s->string = s->escape = false;
-				s->prev = '"';
-				continue; /* look at it again, outside */
-			}
-		} else if (scan_plain(s, c)) {
-			return true;
+		if (c == '\n') { /* to be looked at again, outside */
+			s->string = s->escape = false;
+			s->prev = '"';
+			return;
 		}
+		s->i++;
+		if (s->escape) {
+			s->escape = false;
+		} else if (c == '\\') {
+			s->escape = true;
+			continue;
+		} else if (c == '"') {
+			s->string = false;
+			s->prev = c;
+			return;
+		}
+		s->i += bytes_string_stop(p + s->i, n - s->i);
+	}
+}
+
+bool scan_window(struct scan *s, const char *p, size_t n)
+{
+	while (s->i < n) {
+		if (s->string) {
+			scan_string(s, p, n);
+			continue;
+		}
+		if (scan_plain(s, p[s->i]))
+			return true;
 		s->i++;
 		if (s->done)
 			return true;

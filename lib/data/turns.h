@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The conversation of one JSON record in one shape, whichever formatting it came in: what the rules
- * look at and what becomes a struct record. Text points into the JSON.
+ * look at and what becomes a struct record. Text is the tape's, and not ended by a NUL.
  */
 #ifndef DATA_TURNS_H
 #define DATA_TURNS_H
@@ -23,24 +23,25 @@ struct turn {
 	struct where where;
 };
 
-/* why: what is wrong, "" when all is well. */
+/* Starts as {0}; may be used again and again. why: what is wrong, "" when all is well. */
 struct turns {
 	struct turn *v;
 	size_t n, cap;
 	struct turn system; /* text NULL: none */
 	struct turn chosen, rejected; /* if the data set ranks */
-	struct arena arena;
 	enum rule_id rule;
 	struct where where;
 	char why[320];
 };
 
-/* Always fills *t as far as it comes; turns_free it. Returns 0, or -1 with rule, where and why. */
-int turns_read(struct turns *t, const struct dataset *d, const struct json_t *obj);
+struct tape;
+
+/* The turns of the object on the tape, as far as it comes. Returns 0, or -1 with rule, where and why. */
+int turns_read(struct turns *t, const struct dataset *d, struct tape *tape);
 void turns_free(struct turns *t);
 
-/* The member if it is there and not null. column NULL: not mapped. */
-const struct json_t *column_value(const struct json_t *obj, const char *column);
+/* The member's value if it is there and not null, else 0. column NULL: not mapped. */
+uint32_t column_value(const struct tape *tape, const char *column);
 /* Text that is empty or white space. */
 bool text_blank(const char *s, size_t n);
 
