@@ -4,6 +4,8 @@
 #include "base/mem.h"
 
 #include <omp.h>
+#include <pthread.h>
+#include <signal.h>
 
 static void cpu_close(struct dev *d)
 {
@@ -56,6 +58,19 @@ static const struct ops ops_template = {
 	.adamw = cpu_adamw,
 };
 
+/* The threads that OpenMP keeps block all signals, so that a program's signals are its main thread's. */
+static void begin_threads(int n)
+{
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+#pragma omp parallel num_threads(n)
+	{
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 struct dev *cpu_open(int threads, bool plain, struct err *err)
 {
 	static struct ops with_library, without;
@@ -65,6 +80,7 @@ struct dev *cpu_open(int threads, bool plain, struct err *err)
 	if (threads > 0)
 		omp_set_num_threads(threads);
 	c->threads = omp_get_max_threads();
+	begin_threads(c->threads);
 	c->isa = plain ? ISA_NONE : product_isa();
 	with_library = without = ops_template;
 	with_library.name = "cpu";

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 struct edit {
+	struct await await;
 	struct editline *editor; /* NULL: plain lines */
 	struct lines in;
 	struct line_history history;
@@ -26,16 +27,18 @@ static bool can_be_written_to(void)
 	       strcmp(term, "dumb") != 0;
 }
 
-struct edit *edit_open(void)
+struct edit *edit_open(volatile sig_atomic_t *interrupted)
 {
 	struct edit *e = mem_new(1, sizeof(*e));
 	struct err err = { 0 };
 
 	e->in.fd = STDIN_FILENO;
+	e->await.interrupted = interrupted;
+	e->in.await = &e->await;
 	e->marks = can_be_written_to();
 	if (line_history_open(&e->history, &err) < 0)
 		tool_note("what is typed will not be remembered: %s", err.msg);
-	e->editor = e->marks ? editline_open() : NULL;
+	e->editor = e->marks ? editline_open(&e->await) : NULL;
 	for (size_t i = 0; e->editor && i < e->history.n; i++)
 		editline_remember(e->editor, e->history.v[i]);
 	return e;
@@ -56,6 +59,7 @@ enum lines_result edit_next(struct edit *e, const char *prompt, char **line, siz
 {
 	enum lines_result r;
 
+	await_begin(&e->await);
 	if (e->marks)
 		fputs("\033[?2004h", stderr);
 	if (e->editor) {
@@ -66,6 +70,7 @@ enum lines_result edit_next(struct edit *e, const char *prompt, char **line, siz
 	}
 	if (e->marks)
 		fputs("\033[?2004l", stderr);
+	await_end(&e->await);
 	return r;
 }
 

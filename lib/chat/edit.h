@@ -10,8 +10,8 @@
 
 struct edit;
 
-/* Reads standard input; prompts and editing go to standard error. */
-struct edit *edit_open(void);
+/* Reads standard input; prompts and editing go to standard error. `interrupted`: as in struct await. */
+struct edit *edit_open(volatile sig_atomic_t *interrupted);
 void edit_close(struct edit *e); /* NULL is fine */
 /* As lines_next; the line may hold \n where it was pasted. */
 enum lines_result edit_next(struct edit *e, const char *prompt, char **line, size_t *n,

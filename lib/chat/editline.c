@@ -3,10 +3,10 @@
 
 #ifdef HAVE_EDIT
 
+#include "base/sys.h"
 #include "base/utf8.h"
 #include "chat/compose.h"
 
-#include <errno.h>
 #include <histedit.h>
 #include <langinfo.h>
 #include <locale.h>
@@ -19,6 +19,8 @@ struct editline {
 	HistoryW *history;
 	FILE *to; /* standard error, buffered: a key's redrawing is one write */
 	const char *prompt;
+	struct await *await;
+	bool interrupted; /* the wait for the last key was */
 	struct buf line;
 };
 
@@ -36,6 +38,45 @@ static char *show_prompt(EditLine *el)
 
 	el_get(el, EL_CLIENTDATA, &e);
 	return (char *)e->prompt;
+}
+
+/* One character: 1, 0 at the end, -1 an error or a SIGINT. Bytes that are none are passed over. */
+static int get_key(EditLine *el, wchar_t *c)
+{
+	struct editline *e = NULL;
+	mbstate_t state = { 0 };
+	size_t used = 0;
+	char byte;
+
+	el_get(el, EL_CLIENTDATA, &e);
+	do {
+		ssize_t got;
+
+		e->interrupted = !await_input(e->await, STDIN_FILENO);
+		if (e->interrupted)
+			return -1;
+		got = sys_read(STDIN_FILENO, &byte, 1);
+		if (got <= 0)
+			return (int)got;
+		if (used == (size_t)-1)
+			state = (mbstate_t){ 0 };
+		used = mbrtowc(c, &byte, 1, &state);
+	} while (used == (size_t)-1 || used == (size_t)-2);
+	return 1;
+}
+
+static void on_terminal(void *arg, enum await_event event)
+{
+	struct editline *e = arg;
+
+	if (event == AWAIT_RESIZED) {
+		el_resize(e->el);
+		return;
+	}
+	el_set(e->el, EL_PREP_TERM, event == AWAIT_BACK);
+	if (event == AWAIT_BACK)
+		el_set(e->el, EL_REFRESH);
+	fflush(e->to);
 }
 
 /* Pasted text while it comes. */
@@ -95,7 +136,7 @@ static unsigned char take_pasted(EditLine *el, int key)
 	return inserted ? CC_REFRESH : CC_ERROR;
 }
 
-struct editline *editline_open(void)
+struct editline *editline_open(struct await *a)
 {
 	struct editline *e;
 	HistEventW event;
@@ -106,6 +147,7 @@ struct editline *editline_open(void)
 		return NULL;
 	e = mem_new(1, sizeof(*e));
 	e->to = to;
+	e->await = a;
 	e->el = el_init("ft-chat", stdin, to, to);
 	if (!e->el) {
 		editline_close(e);
@@ -116,8 +158,10 @@ struct editline *editline_open(void)
 	el_set(e->el, EL_CLIENTDATA, e);
 	el_set(e->el, EL_PROMPT, show_prompt);
 	el_set(e->el, EL_EDITOR, "emacs");
-	el_set(e->el, EL_SIGNAL, 1);
+	el_set(e->el, EL_GETCFN, get_key);
 	el_wset(e->el, EL_HIST, history_w, e->history);
+	a->terminal = on_terminal;
+	a->arg = e;
 	el_source(e->el, NULL); /* ~/.editrc: people have their own keys */
 	el_set(e->el, EL_ADDFN, "take-pasted", "Take pasted text as it is", take_pasted);
 	el_set(e->el, EL_BIND, "\\e[200~", "take-pasted", NULL);
@@ -143,10 +187,13 @@ enum lines_result editline_next(struct editline *e, const char *prompt, char **l
 	int count = 0;
 
 	e->prompt = prompt;
-	errno = 0;
+	e->interrupted = false;
+	el_set(e->el, EL_PREP_TERM, 1); /* before the prompt: who sees it may type */
 	wide = el_wgets(e->el, &count);
+	if (e->interrupted)
+		return LINES_SIGNAL;
 	if (!wide)
-		return count < 0 && errno == EINTR ? LINES_SIGNAL : LINES_END;
+		return LINES_END;
 	buf_reset(&e->line);
 	buf_reserve(&e->line, 4 * (size_t)count + 1);
 	for (int i = 0; i < count; i++)
@@ -174,8 +221,9 @@ void editline_remember(struct editline *e, const char *text)
 
 #else
 
-struct editline *editline_open(void)
+struct editline *editline_open(struct await *a)
 {
+	(void)a;
 	return NULL;
 }
 

@@ -34,6 +34,8 @@ static enum lines_result read_more(struct lines *l, bool wait, struct err *err)
 	}
 	if (!wait && poll(&ready, 1, 0) <= 0)
 		return LINES_NONE_YET;
+	if (l->await && !await_input(l->await, l->fd))
+		return LINES_SIGNAL;
 	if (l->at) {
 		memmove(l->buf.p, l->buf.p + l->at, left);
 		l->buf.n = left;

@@ -9,9 +9,11 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "chat/await.h"
 
 struct lines {
 	int fd;
+	struct await *await; /* NULL, or how to wait for a terminal */
 	struct buf buf;
 	size_t at; /* where the next line begins in it */
 	size_t number; /* of the line given last, from 1 */

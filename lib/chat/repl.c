@@ -163,7 +163,6 @@ static enum lines_result converse(struct talk *t, struct edit *edit, struct err 
 	size_t n;
 
 	while (!t->leave) {
-		interrupted = 0;
 		r = edit_next(edit, said.more ? "... " : "> ", &line, &n, err);
 		if (r == LINES_SIGNAL) { /* what was begun is dropped, as in a shell */
 			fputs(said.more ? "\n" : "\n(/quit or Ctrl-D leaves)\n", stderr);
@@ -187,13 +186,14 @@ static enum lines_result converse(struct talk *t, struct edit *edit, struct err 
 int repl_terminal(struct engine *e, const struct request_defaults *d, const char *model,
 		  struct err *err)
 {
-	struct sigaction act = { .sa_handler = on_interrupt }, old;
+	/* Restarted, or a write it falls into fails and standard output is taken for broken. */
+	struct sigaction act = { .sa_handler = on_interrupt, .sa_flags = SA_RESTART }, old;
 	enum lines_result r = LINES_END;
 	struct talk t;
 	int rc = talk_open(&t, e, d, model, err);
 
 	if (rc == 0) {
-		struct edit *edit = edit_open();
+		struct edit *edit = edit_open(&interrupted);
 
 		sigaction(SIGINT, &act, &old);
 		r = converse(&t, edit, err);
