@@ -207,9 +207,9 @@ static size_t heap(void)
 	return mallinfo2().uordblks + mallinfo2().hblkhd;
 }
 
-#define LIBRARY 2500000 /* of oneDNN's own, for the shapes of its bf16 products: 1.9 MB were seen */
 /* What oneDNN keeps of its own for the shapes of its bf16 products: 1.9 MB were seen. */
 #define LIBRARY 2500000
+
 /* The heap grows by what the plan says of everything but the program: the back end's own state. */
 static void test_sum(const char *device, bool bf16)
 {
