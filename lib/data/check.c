@@ -126,7 +126,15 @@ static bool parse(struct check *c)
 
 	if (whole && !c->tape.twice && !c->tape.doubt)
 		return true;
-	return explain(c) && whole;
+	if (!explain(c))
+		return false;
+	if (!whole) { /* jansson passes over a NUL behind a number or a word */
+		const char *nul = memchr(c->e->p, 0, c->e->n);
+
+		check_report(c, RULE_JSON_SYNTAX, nul ? (size_t)(nul - c->e->p) : 0,
+			     "a NUL byte outside a string");
+	}
+	return whole;
 }
 
 static void note_columns(struct check *c)

@@ -97,6 +97,9 @@ printf '{\n  "instruction":"a",\n  "output":"b"\n}\n{"instruction":"a",\n"output
 printf '{"instruction":"a","output":"b"}\r\n{"instruction":"a","output":"b"}\r\n' >"$T/crlf.json"
 exits 0 "array in .jsonl, lines in .json, CRLF, no last newline" ds-validate "$T/crlf.jsonl" "$T/lines.json" "$T/crlf.json"
 is "$(cat "$T/out")$(grep -c '2 records, 0 errors' "$T/err")" 3 "and they are silent"
+printf '{"instruction": "a", "output": "b", "n": 1\000}\n' >"$T/nul.jsonl"
+exits 1 "a NUL behind a number" ds-validate "$T/nul.jsonl"
+has "$T/out" "nul.jsonl:1:43: error: a NUL byte outside a string [json-syntax]" "is found, though jansson passes over it"
 
 # stdin, --json, -W
 cd "$ROOT/tests/bad/data" || exit 1
