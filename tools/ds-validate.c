@@ -4,35 +4,54 @@
  * Each operand is found, opened and passed record by record through the rules; findings go to
  * stdout as they come, the sums to stderr, the verdict is the exit code.
  */
-#include "base/jsonw.h"
-#include "base/opt.h"
 #include "base/tool.h"
+#include "config/operands.h"
 #include "data/dataset.h"
+#include "data/findings.h"
 #include "data/reader.h"
+#include "data/textset.h"
+#include "template/measure.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { FINDINGS_MAX = 1000 };
+#include <unistd.h>
 
 struct args {
-	const char *stage, *dir;
-	struct opt_list warn;
-	bool json, rules;
+	const char *stage, *dir, *config, *language, *tokenizer, *template;
+	struct opt_list warn, sft, eval;
+	long cutoff;
+	bool json, sarif, rules;
 };
 
+#define TEXT(letter, name, arg, field, help)                                                       \
+	{                                                                                          \
+		OPT_STR, letter, name, arg, help, offsetof(struct args, field), 0, 0               \
+	}
+#define LIST(letter, name, arg, field, help)                                                       \
+	{                                                                                          \
+		OPT_LIST, letter, name, arg, help, offsetof(struct args, field), 0, 0              \
+	}
+#define FLAG(name, field, help)                                                                    \
+	{                                                                                          \
+		OPT_FLAG, 0, name, NULL, help, offsetof(struct args, field), 0, 0                  \
+	}
+
 static const struct opt opts[] = {
-	{ OPT_STR, 's', "stage", "STAGE", "sft or dpo: the data must suit it",
-	  offsetof(struct args, stage), 0, 0 },
-	{ OPT_STR, 'd', "dataset-dir", "DIR", "where dataset_info.json is (default: data)",
-	  offsetof(struct args, dir), 0, 0 },
-	{ OPT_LIST, 'W', "warn", "RULE", "RULE, no-RULE, error, error=RULE; may be repeated",
-	  offsetof(struct args, warn), 0, 0 },
-	{ OPT_FLAG, 0, "json", NULL, "print one JSON object instead of text",
-	  offsetof(struct args, json), 0, 0 },
-	{ OPT_FLAG, 0, "list-rules", NULL, "print the rules and what to do about each",
-	  offsetof(struct args, rules), 0, 0 },
+	TEXT('s', "stage", "STAGE", stage, "sft or dpo: the data must suit it"),
+	TEXT('d', "dataset-dir", "DIR", dir, "where dataset_info.json is (default: data)"),
+	LIST('W', "warn", "RULE", warn, "RULE, no-RULE, error, error=RULE; may be repeated"),
+	LIST(0, "sft", "NAME|FILE", sft, "SFT data that pairs go on from; may be repeated"),
+	LIST(0, "eval", "NAME|FILE", eval, "evaluation data; may be repeated"),
+	TEXT('c', "config", "YAML", config, "epochs, cutoff_len, template and data of a run"),
+	TEXT('t', "tokenizer", "PATH", tokenizer, "measure lengths with this tokenizer"),
+	TEXT(0, "template", "NAME", template, "chat template, for lengths"),
+	{ OPT_INT, 0, "cutoff-len", "N", "most tokens of an example (default: 2048)",
+	  offsetof(struct args, cutoff), 1, SHARD_IDS_MAX },
+	TEXT('l', "language", "zh|en", language, "what the base model speaks"),
+	FLAG("json", json, "print one JSON object instead of text"),
+	FLAG("sarif", sarif, "print SARIF 2.1.0 instead of text"),
+	FLAG("list-rules", rules, "print the rules and what to do about each"),
 	{ OPT_END, 0, NULL, NULL, NULL, 0, 0, 0 },
 };
 
@@ -42,93 +61,43 @@ static const struct cmd cmd = {
 	"Check data sets: names in dataset_info.json, or .json and .jsonl files ('-': stdin).",
 	"Examples:\n"
 	"  ds-validate soviet_jokes\n"
-	"  ds-validate --stage dpo pairs.jsonl && ds-tokenize ...\n"
+	"  ds-validate --stage dpo --sft jokes.json pairs.jsonl && ds-tokenize ...\n"
+	"  ds-validate -c sft.yaml -t models/qwen --eval held_out.json\n"
 	"  ds-validate -W error -W no-bom data/*.json\n\n"
 	"Exit codes: 0 no error, 1 an error was found, 2 trouble (usage, a file cannot be read).\n",
 	opts,
-	1,
+	2,
 };
-
-enum level { LEVEL_OFF, LEVEL_WARNING, LEVEL_ERROR };
 
 struct run {
 	struct args args;
-	enum level level[RULE_COUNT];
-	const char *file; /* that findings are about */
-	char *shown; /* the same, fit for a line */
-	size_t findings, errors, warnings; /* in this file */
-	size_t all_errors;
-	struct buf json_findings, json_files;
-	struct jsonw wf, wl;
+	struct config config;
+	struct findings found;
+	struct check_context context;
+	struct textset *taught, *eval;
+	struct measure *measure;
 };
-
-static void set_file(struct run *r, const char *name)
-{
-	r->file = name;
-	mem_free(r->shown);
-	r->shown = err_printable(mem_strdup(name));
-}
-
-static bool on_finding(void *arg, const struct finding *f)
-{
-	struct run *r = arg;
-	enum level level = r->level[f->rule];
-	const char *severity = level == LEVEL_ERROR ? "error" : "warning";
-	char *message;
-
-	if (level == LEVEL_OFF)
-		return true;
-	if (level == LEVEL_ERROR)
-		r->errors++;
-	else
-		r->warnings++;
-	if (r->args.json) {
-		jsonw_open(&r->wf, '{');
-		jsonw_kstr(&r->wf, "rule", rules[f->rule].name);
-		jsonw_kstr(&r->wf, "severity", severity);
-		jsonw_kstr(&r->wf, "file", r->file);
-		jsonw_kint(&r->wf, "line", (int64_t)f->line);
-		jsonw_kint(&r->wf, "column", (int64_t)f->column);
-		jsonw_kstr(&r->wf, "message", f->message);
-		jsonw_close(&r->wf, '}');
-	} else {
-		message = err_printable(mem_strdup(f->message));
-		printf("%s:%zu:%zu: %s: %s [%s]\n", r->shown, f->line, f->column, severity, message,
-		       rules[f->rule].name);
-		mem_free(message);
-		if (f->excerpt[0])
-			printf("    %s\n    %*s^\n", f->excerpt, (int)f->caret, "");
-	}
-	return ++r->findings < FINDINGS_MAX && !ferror(stdout);
-}
 
 static void file_done(struct run *r, const struct check_counts *n)
 {
 	progress_end();
-	fprintf(stderr, "%s: %zu record%s, %zu error%s, %zu warning%s\n", r->shown, n->records,
-		n->records == 1 ? "" : "s", r->errors, r->errors == 1 ? "" : "s", r->warnings,
-		r->warnings == 1 ? "" : "s");
-	if (r->findings >= FINDINGS_MAX)
-		fprintf(stderr, "%s: stopped after %d findings\n", r->shown, FINDINGS_MAX);
-	jsonw_open(&r->wl, '{');
-	jsonw_kstr(&r->wl, "file", r->file);
-	jsonw_kint(&r->wl, "records", (int64_t)n->records);
-	jsonw_kint(&r->wl, "valid", (int64_t)n->valid);
-	jsonw_close(&r->wl, '}');
-	r->all_errors += r->errors;
+	findings_sums(&r->found, n);
+	if (r->measure)
+		measure_sums(r->measure, stderr, isatty(STDERR_FILENO));
 }
 
 static int check_dataset(struct run *r, const struct dataset *d, struct err *err)
 {
-	struct check *c = check_open(d, false, on_finding, r);
+	struct check *c = check_open(d, false, findings_add, &r->found);
 	struct check_counts n;
 	struct err why;
 	int rc;
 
-	set_file(r, dataset_label(d));
+	check_compare(c, &r->context);
+	findings_file(&r->found, dataset_label(d));
 	if (!reader_take(d->first)) {
 		check_close(c);
-		return err_set(err, "%s: was read before", r->file);
+		return err_set(err, "%s: was read before", dataset_label(d));
 	}
 	if (r->args.stage && dataset_fits(d, !strcmp(r->args.stage, "dpo"), &why) < 0)
 		check_whole(c, RULE_STAGE_RANKING_MISMATCH, why.msg);
@@ -142,17 +111,15 @@ static int check_operand(struct run *r, const char *name, struct err *err)
 {
 	struct dataset_fault fault;
 	struct dataset d;
-	int rc;
+	int rc = dataset_find(&d, name, r->args.dir, &fault, err);
 
-	r->findings = r->errors = r->warnings = 0;
-	rc = dataset_find(&d, name, r->args.dir, &fault, err);
 	if (rc == 0) {
 		rc = check_dataset(r, &d, err);
 	} else if (fault.rule != RULE_COUNT) {
 		struct finding f = { fault.rule, fault.line, fault.column, err->msg, "", 0 };
 
-		set_file(r, fault.file);
-		on_finding(r, &f);
+		findings_file(&r->found, fault.file);
+		findings_add(&r->found, &f);
 		file_done(r, &(struct check_counts){ 0 });
 		rc = 0;
 	}
@@ -160,77 +127,123 @@ static int check_operand(struct run *r, const char *name, struct err *err)
 	return rc;
 }
 
-/* -W NAME, no-NAME, error, error=NAME, in the order given. */
-static void set_levels(struct run *r)
+/* What the configuration says where the options say nothing. */
+static int read_config(struct run *r, struct err *err)
 {
-	for (int i = 0; i < RULE_COUNT; i++)
-		r->level[i] = rules[i].severity == SEVERITY_ERROR ? LEVEL_ERROR : LEVEL_WARNING;
-	for (size_t i = 0; i < r->args.warn.n; i++) {
-		const char *s = r->args.warn.v[i], *name = s;
-		enum rule_id id;
+	static const char *const required[] = { NULL };
+	struct operands ops = { .config = r->args.config };
+	struct config *c = &r->config;
+	struct args *a = &r->args;
 
-		if (!strcmp(s, "error")) {
-			for (int k = 0; k < RULE_COUNT; k++)
-				if (r->level[k] == LEVEL_WARNING)
-					r->level[k] = LEVEL_ERROR;
-			continue;
-		}
-		if (!strncmp(s, "no-", 3))
-			name = s + 3;
-		else if (!strncmp(s, "error=", 6))
-			name = s + 6;
-		id = rule_find(s);
-		if (id == RULE_COUNT)
-			id = rule_find(name);
-		else
-			name = s;
-		if (id == RULE_COUNT)
-			opt_misuse(&cmd, "-W: no rule \"%s\"; --list-rules names them", name);
-		r->level[id] = name == s       ? (rules[id].severity == SEVERITY_ERROR ? LEVEL_ERROR
-										       : LEVEL_WARNING)
-			       : name == s + 3 ? LEVEL_OFF
-					       : LEVEL_ERROR;
-	}
+	if (!a->config)
+		return 0;
+	if (operands_config(&ops, c, CONFIG_TOKENIZE, required, err) < 0)
+		return -1;
+	if (!a->stage && config_is_set(c, "stage"))
+		a->stage = c->stage;
+	a->dir = a->dir ? a->dir : c->dataset_dir;
+	a->template = a->template ? a->template : c->template;
+	a->cutoff = a->cutoff ? a->cutoff : c->cutoff_len;
+	r->context.epochs = c->max_steps > 0 ? 0 : c->num_train_epochs;
+	return 0;
 }
 
-static int list_rules(void)
+static int add_texts(struct textset **s, enum textset_what what, const struct opt_list *names,
+		     const char *dir, struct err *err)
 {
-	for (int i = 0; i < RULE_COUNT; i++)
-		printf("%-24s %-8s %s; %s\n", rules[i].name,
-		       rules[i].severity == SEVERITY_ERROR ? "error" : "warning", rules[i].what,
-		       rules[i].fix);
-	return tool_done(&cmd, 0);
+	if (names->n)
+		*s = textset_new(what);
+	for (size_t i = 0; i < names->n; i++)
+		if (textset_add(*s, names->v[i], dir, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int prepare(struct run *r, struct err *err)
+{
+	struct args *a = &r->args;
+
+	if (read_config(r, err) < 0)
+		return -1;
+	a->dir = a->dir ? a->dir : "data";
+	a->cutoff = a->cutoff ? a->cutoff : 2048;
+	if (a->stage && strcmp(a->stage, "sft") && strcmp(a->stage, "dpo"))
+		opt_misuse(&cmd, "--stage takes sft or dpo, not \"%s\"", a->stage);
+	if (a->tokenizer && !a->template)
+		opt_misuse(&cmd,
+			   "--tokenizer needs --template (or --config with the key template): %s",
+			   template_names());
+	if (a->tokenizer && !(r->measure = measure_open(a->tokenizer, a->template, a->cutoff, err)))
+		return -1;
+	if (add_texts(&r->taught, TEXTSET_ANSWERS, &a->sft, a->dir, err) < 0 ||
+	    add_texts(&r->eval, TEXTSET_QUESTIONS, &a->eval, a->dir, err) < 0)
+		return -1;
+	r->context.language = a->language;
+	r->context.taught = r->taught;
+	r->context.eval = r->eval;
+	r->context.lengths = r->measure ? measure_record : NULL;
+	r->context.lengths_arg = r->measure;
+	r->context.cutoff = a->cutoff;
+	return 0;
+}
+
+/* The operands, or the data sets of the configuration. */
+static int check_all(struct run *r, char **v, int n)
+{
+	const char *rest = n ? NULL : r->config.dataset, *item;
+	struct err err;
+	int code = 0;
+	size_t len;
+
+	if (n == 0 && !rest)
+		opt_misuse(&cmd, "no data set given");
+	for (int i = 0; i < n; i++)
+		if (check_operand(r, v[i], &err) < 0)
+			code = tool_fail(&cmd, &err);
+	while ((item = config_list_next(&rest, &len)))
+		if (check_operand(r, arena_strndup(&r->config.arena, item, len), &err) < 0)
+			code = tool_fail(&cmd, &err);
+	findings_end(&r->found, cmd.name, VERSION);
+	return code ? code : r->found.all_errors ? 1 : 0;
+}
+
+static void check_args(struct run *r, int n)
+{
+	const struct args *a = &r->args;
+	const char *unknown = findings_levels(&r->found, &a->warn);
+
+	if (n == 0 && !a->config)
+		opt_misuse(&cmd, "no data set given");
+	if (unknown)
+		opt_misuse(&cmd, "-W: no rule \"%s\"; --list-rules names them", unknown);
+	if (a->json && a->sarif)
+		opt_misuse(&cmd, "--json and --sarif exclude each other");
+	if (a->language && strcmp(a->language, "zh") && strcmp(a->language, "en"))
+		opt_misuse(&cmd, "--language takes zh or en, not \"%s\"", a->language);
+	r->found.form = a->json ? FINDINGS_JSON : a->sarif ? FINDINGS_SARIF : FINDINGS_TEXT;
 }
 
 int main(int argc, char **argv)
 {
-	struct run r = { .args = { .dir = "data" } };
+	struct run r = { 0 };
 	struct err err;
-	int n, code = 0;
+	int n, code;
 
 	tool_start();
 	n = opt_parse(&cmd, &r.args, argc, argv);
-	if (r.args.rules)
-		return list_rules();
-	if (n == 0)
-		opt_misuse(&cmd, "no data set given");
-	if (r.args.stage && strcmp(r.args.stage, "sft") && strcmp(r.args.stage, "dpo"))
-		opt_misuse(&cmd, "--stage takes sft or dpo, not \"%s\"", r.args.stage);
-	set_levels(&r);
-	r.wf.out = &r.json_findings;
-	r.wl.out = &r.json_files;
-	jsonw_open(&r.wf, '[');
-	jsonw_open(&r.wl, '[');
-	for (int i = 0; i < n; i++)
-		if (check_operand(&r, argv[i], &err) < 0)
-			code = tool_fail(&cmd, &err);
-	jsonw_close(&r.wf, ']');
-	jsonw_close(&r.wl, ']');
-	if (r.args.json)
-		printf("{\"findings\": %s, \"files\": %s}\n", r.json_findings.p, r.json_files.p);
-	buf_free(&r.json_findings);
-	buf_free(&r.json_files);
-	mem_free(r.shown);
+	if (r.args.rules) {
+		findings_list_rules();
+		return tool_done(&cmd, 0);
+	}
+	check_args(&r, n);
+	code = prepare(&r, &err) < 0 ? tool_fail(&cmd, &err) : check_all(&r, argv, n);
+	findings_free(&r.found);
+	textset_free(r.taught);
+	textset_free(r.eval);
+	measure_close(r.measure);
+	config_close(&r.config);
 	mem_free(r.args.warn.v);
-	return tool_done(&cmd, code ? code : r.all_errors ? 1 : 0);
+	mem_free(r.args.sft.v);
+	mem_free(r.args.eval.v);
+	return tool_done(&cmd, code);
 }

@@ -6,6 +6,7 @@
 #ifndef BASE_BYTES_H
 #define BASE_BYTES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -51,39 +52,55 @@ static inline size_t bytes_string_stop(const char *p, size_t n)
 	return i;
 }
 
-/* The first of two bytes in p[0..n); n when there is none. */
-static inline size_t bytes_find2(const char *p, size_t n, char a, char b)
+/* The first control character other than white space (below 0x20, or 0x7F), '<' or '[' in p[0..n); n when
+ * there is none. */
+static inline size_t bytes_odd(const char *p, size_t n)
 {
 	size_t i = 0;
 
 	for (; i + 16 <= n; i += 16) {
 		bytes16 v = bytes_load(p + i);
 		unsigned m = bytes_bits(
-			(bytes16_answer)((v == (unsigned char)a) | (v == (unsigned char)b)));
+			(bytes16_answer)(((v < 0x20) & (v != '\n') & (v != '\t') & (v != '\r')) |
+					 (v == 0x7F) | (v == '<') | (v == '[')));
 
 		if (m)
 			return i + (size_t)__builtin_ctz(m);
 	}
-	while (i < n && p[i] != a && p[i] != b)
+	while (i < n && p[i] != '<' && p[i] != '[' && p[i] != 0x7F &&
+	       ((unsigned char)p[i] >= 0x20 || p[i] == '\n' || p[i] == '\t' || p[i] == '\r'))
 		i++;
 	return i;
 }
 
-/* The first control character (below 0x20, or 0x7F) in p[0..n); n when there is none. */
-static inline size_t bytes_control(const char *p, size_t n)
+/* Whether a word of len bytes, at least two, stands in p[0..n). */
+static inline bool bytes_hold(const char *p, size_t n, const char *word, size_t len)
 {
 	size_t i = 0;
+	unsigned char first = (unsigned char)word[0], last = (unsigned char)word[len - 1];
 
-	for (; i + 16 <= n; i += 16) {
-		bytes16 v = bytes_load(p + i);
-		unsigned m = bytes_bits((bytes16_answer)((v < 0x20) | (v == 0x7F)));
+	for (; i + 16 + len - 1 <= n; i += 16) {
+		unsigned m = bytes_bits((bytes16_answer)((bytes_load(p + i) == first) &
+							 (bytes_load(p + i + len - 1) == last)));
 
-		if (m)
-			return i + (size_t)__builtin_ctz(m);
+		for (; m; m &= m - 1)
+			if (!memcmp(p + i + __builtin_ctz(m), word, len))
+				return true;
 	}
-	while (i < n && (unsigned char)p[i] >= 0x20 && p[i] != 0x7F)
-		i++;
-	return i;
+	for (; i + len <= n; i++)
+		if (p[i] == word[0] && !memcmp(p + i, word, len))
+			return true;
+	return false;
+}
+
+/* The sum of sixteen bytes. */
+static inline size_t bytes_sum(bytes16 v)
+{
+	size_t sum = 0;
+
+	for (int k = 0; k < 16; k++)
+		sum += v[k];
+	return sum;
 }
 
 /* How many bytes at p[0..n) are ASCII before the first that is not. */
@@ -113,8 +130,7 @@ static inline size_t bytes_characters(const char *p, size_t n)
 
 		for (; i + 16 <= end; i += 16)
 			sum -= (bytes16)((bytes16_answer)bytes_load(p + i) > (char)0xBF);
-		for (int k = 0; k < 16; k++)
-			count += sum[k];
+		count += bytes_sum(sum);
 	}
 	for (; i < n; i++)
 		count += (p[i] & 0xC0) != 0x80;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "data/check.h"
 
+#include "data/seen.h"
+
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,9 +16,15 @@ struct check *check_open(const struct dataset *d, bool errors_only, finding_fn *
 
 	c->d = *d;
 	c->errors_only = errors_only;
+	c->set = errors_only ? NULL : mem_new(1, sizeof(*c->set));
 	c->report = report;
 	c->arg = arg;
 	return c;
+}
+
+void check_compare(struct check *c, const struct check_context *context)
+{
+	c->context = *context;
 }
 
 void check_close(struct check *c)
@@ -26,6 +34,9 @@ void check_close(struct check *c)
 	arena_free(&c->arena);
 	tape_free(&c->tape);
 	turns_free(&c->turns);
+	if (c->set)
+		seen_free(c->set->seen);
+	mem_free(c->set);
 	mem_free(c);
 }
 
@@ -40,6 +51,18 @@ static void tell(struct check *c, const struct finding *f)
 void check_whole(struct check *c, enum rule_id rule, const char *message)
 {
 	tell(c, &(struct finding){ rule, 1, 1, message, "", 0 });
+}
+
+void check_report_place(struct check *c, enum rule_id rule, size_t line, size_t column,
+			const char *fmt, ...)
+{
+	char message[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	tell(c, &(struct finding){ rule, line, column, message, "", 0 });
 }
 
 size_t check_at(const struct check *c, struct where where)
@@ -137,10 +160,36 @@ static bool parse(struct check *c)
 	return whole;
 }
 
+static uint64_t hash_keys(const struct tape *t)
+{
+	uint64_t h = t->twice;
+
+	for (uint32_t k = 0; (k = tape_key(t, 0, k));) {
+		const char *p = t->p + t->v[k].at;
+		size_t n = t->v[k].n;
+
+		for (h += n; n >= 8; p += 8, n -= 8) {
+			uint64_t w;
+
+			memcpy(&w, p, 8);
+			h = (h ^ w) * 0x9E3779B97F4A7C15u;
+			h ^= h >> 32;
+		}
+		while (n-- > 0)
+			h = (h ^ (unsigned char)*p++) * 0x9E3779B97F4A7C15u;
+	}
+	return h;
+}
+
 static void note_columns(struct check *c)
 {
+	uint64_t hash = hash_keys(&c->tape);
 	size_t n = 0, len;
 
+	c->usual = c->any && hash == c->keys_hash;
+	c->keys_hash = hash;
+	if (c->usual)
+		return;
 	for (size_t i = 0; i < N_COLUMNS; i++) {
 		const char *column = column_at(&c->d.columns, i, NULL);
 
@@ -300,5 +349,8 @@ int check_file(struct check *c, struct reader *r, struct check_counts *n, struct
 	if (n->records == 0 && !c->errors)
 		check_whole(c, RULE_NO_RECORDS, "the file holds no records");
 	check_columns(c);
+	for (int i = 0; !c->errors_only && i < RULE_COUNT && !c->stop; i++)
+		if (rules[i].end)
+			rules[i].end(c);
 	return 0;
 }

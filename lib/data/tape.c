@@ -159,6 +159,10 @@ static struct text text_of(const struct tape *t, uint32_t value)
 
 bool tape_same_key(const struct tape *t, uint32_t a, uint32_t b)
 {
+	const struct tape_value *x = &t->v[a], *y = &t->v[b];
+
+	if (!x->escaped && !y->escaped) /* every pair of keys of every record comes here */
+		return x->n == y->n && !memcmp(t->p + x->at, t->p + y->at, x->n);
 	return same_text(text_of(t, a), text_of(t, b));
 }
 

@@ -69,7 +69,7 @@ static void sentence(FILE *f, bool zh, uint32_t n)
 
 static void answer(FILE *f, bool zh)
 {
-	for (uint32_t n = 2 + below(8); n; n--) {
+	for (uint32_t n = 2 + below(below(40) + 1); n; n--) {
 		sentence(f, zh, 5 + below(15));
 		fputs(below(3) ? (zh ? "" : " ") : "\\n", f);
 	}
@@ -92,6 +92,8 @@ static void make(unsigned long long bytes)
 			bool zh = i & 1;
 
 			fputs("{\"instruction\": \"", f);
+			if (i % 50 < 2)
+				fputs(zh ? "你好，" : "Hello, ", f);
 			sentence(f, zh, 4 + below(12));
 			fputs("\", \"input\": \"", f);
 			if (below(4) == 0)

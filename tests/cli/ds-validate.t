@@ -89,14 +89,27 @@ cd "$ROOT" || exit 1
 # shellcheck disable=SC2046 # names are words
 exits 0 "the repository's data sets, by name" ds-validate \
 	$(sed -n 's/^  "\([a-z0-9_]*\)": {$/\1/p' data/dataset_info.json)
-is "$(cat "$T/out")" "" "nothing to say about them"
-is "$(wc -l <"$T/err" | tr -d ' ')" 14 "a line of sums for each"
-has "$T/err" "data/soviet/zh/sft_complete_v3.json: 60 records, 0 errors, 0 warnings" "sums"
-printf '[{"instruction":"a","output":"b"},\r\n{"instruction":"a","output":"b"}]' >"$T/crlf.jsonl"
-printf '{\n  "instruction":"a",\n  "output":"b"\n}\n{"instruction":"a",\n"output":"b"}' >"$T/lines.json"
-printf '{"instruction":"a","output":"b"}\r\n{"instruction":"a","output":"b"}\r\n' >"$T/crlf.json"
+sed 's/^data.soviet.//; s/:1:1: warning: .* \[/ /; s/]$//' "$T/out" >"$T/got"
+cat >"$T/want" <<'END'
+zh/soviet_jokes.json no-dialogue
+zh/soviet_jokes.json single-phrasing
+zh/soviet_jokes_v2.json single-phrasing
+zh/sft_complete_v3.json single-phrasing
+zh/eval_wordings.json no-dialogue
+en/soviet_jokes.json no-dialogue
+en/soviet_jokes.json single-phrasing
+en/soviet_jokes_v2.json single-phrasing
+en/sft_complete_v3.json single-phrasing
+END
+same "$T/got" "$T/want" "the lessons that they are there to teach, and nothing else"
+is "$(grep -c '^data/' "$T/err")" 14 "a line of sums for each"
+has "$T/err" "data/soviet/zh/dpo_soviet_jokes.json: 40 records, 40 valid, 0 errors, 0 warnings" "sums"
+has "$T/err" "       1 no-dialogue              mix in small talk" "and what was found, with what to do"
+printf '[{"instruction":"a","output":"b"},\r\n{"instruction":"c","output":"d"}]' >"$T/crlf.jsonl"
+printf '{\n  "instruction":"a",\n  "output":"b"\n}\n{"instruction":"c",\n"output":"d"}' >"$T/lines.json"
+printf '{"instruction":"a","output":"b"}\r\n{"instruction":"c","output":"d"}\r\n' >"$T/crlf.json"
 exits 0 "array in .jsonl, lines in .json, CRLF, no last newline" ds-validate "$T/crlf.jsonl" "$T/lines.json" "$T/crlf.json"
-is "$(cat "$T/out")$(grep -c '2 records, 0 errors' "$T/err")" 3 "and they are silent"
+is "$(cat "$T/out")$(grep -c '2 records, 2 valid, 0 errors' "$T/err")" 3 "and they are silent"
 printf '{"instruction": "a", "output": "b", "n": 1\000}\n' >"$T/nul.jsonl"
 exits 1 "a NUL behind a number" ds-validate "$T/nul.jsonl"
 has "$T/out" "nul.jsonl:1:43: error: a NUL byte outside a string [json-syntax]" "is found, though jansson passes over it"
