@@ -60,7 +60,7 @@ C_FILES  := $(sort $(wildcard lib/*/*.[ch] kernels/*.[ch] kernels/*/*.[ch] kerne
 # Short lines unless V=1.
 run       = $(if $(filter 1,$(V)),,@printf '  %-3s %s\n' $(1);)
 
-.PHONY: all test fuzz bench bench-peers lint fmt deps install clean help FORCE
+.PHONY: all test fuzz bench bench-peers lint lint-quality fmt deps install clean help FORCE
 all: $(TOOL_BIN)	## build the tools into build/bin (the default); V=1 shows the commands
 
 $(BUILD)/%.o: %.c $(CONFIG)
@@ -151,6 +151,9 @@ include pipelines/bases.mk $(sort $(wildcard pipelines/*/*.mk)) pipelines/stages
 lint:	## layers, third-party headers, sizes, allocation; shellcheck; clang-format where it is
 	@.ci/deps lint
 	@tests/lint/lint $(C_FILES)
+
+lint-quality: $(BIN)/ds-validate	## how often the rules of ds-validate that guess are wrong; fails over 1 % raised, under 95 % found
+	@BIN=$(CURDIR)/$(BIN) tests/quality/quality
 
 fmt:	## format the C files in place
 	@.ci/deps fmt
