@@ -95,7 +95,7 @@ def median(values):
 
 def rounded(x):
     if isinstance(x, float):
-        return float(f"{x:.4g}")
+        return float(f"{x:.6g}")
     if isinstance(x, dict):
         return {k: rounded(v) for k, v in x.items()}
     return [rounded(v) for v in x] if isinstance(x, (list, tuple)) else x
