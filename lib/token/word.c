@@ -55,7 +55,8 @@ static void keep(struct cached *c, const uint64_t *key, size_t n, const uint32_t
 	if (n_ids > CACHED_IDS)
 		return;
 	memcpy(c->key, key, CACHED_KEY);
-	memcpy(c->ids, ids, n_ids * sizeof(*ids));
+	if (n_ids)
+		memcpy(c->ids, ids, n_ids * sizeof(*ids));
 	c->len = (uint8_t)n;
 	c->n = (uint8_t)n_ids;
 }
