@@ -8,6 +8,7 @@
 #include "config/operands.h"
 #include "data/dataset.h"
 #include "data/findings.h"
+#include "data/fix.h"
 #include "data/reader.h"
 #include "data/textset.h"
 #include "template/measure.h"
@@ -18,7 +19,7 @@
 #include <unistd.h>
 
 struct args {
-	const char *stage, *dir, *config, *language, *tokenizer, *template;
+	const char *stage, *dir, *config, *language, *tokenizer, *template, *fix;
 	struct opt_list warn, sft, eval;
 	long cutoff;
 	bool json, sarif, rules;
@@ -49,6 +50,7 @@ static const struct opt opts[] = {
 	{ OPT_INT, 0, "cutoff-len", "N", "most tokens of an example (default: 2048)",
 	  offsetof(struct args, cutoff), 1, SHARD_IDS_MAX },
 	TEXT('l', "language", "zh|en", language, "what the base model speaks"),
+	TEXT(0, "fix", "NEW", fix, "rewrite the FILE into NEW: BOM, GBK, CRLF, commas too many"),
 	FLAG("json", json, "print one JSON object instead of text"),
 	FLAG("sarif", sarif, "print SARIF 2.1.0 instead of text"),
 	FLAG("list-rules", rules, "print the rules and what to do about each"),
@@ -223,6 +225,27 @@ static void check_args(struct run *r, int n)
 	r->found.form = a->json ? FINDINGS_JSON : a->sarif ? FINDINGS_SARIF : FINDINGS_TEXT;
 }
 
+/* One file into a new one, and each kind of change said. */
+static int fix(const char *from, const char *to)
+{
+	struct fixed f;
+	struct err err;
+
+	if (fix_file(from, to, &f, &err) < 0)
+		return tool_fail(&cmd, &err);
+	if (f.bom)
+		tool_say(from, "byte order mark removed");
+	if (f.gbk)
+		tool_say(from, "GBK converted to UTF-8");
+	if (f.crlf)
+		tool_say(from, "%zu line ends CRLF made LF", f.crlf);
+	if (f.commas)
+		tool_say(from, "%zu commas behind a last element removed", f.commas);
+	if (!f.bom && !f.gbk && !f.crlf && !f.commas)
+		tool_say(from, "nothing to fix; %s is a copy", to);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct run r = { 0 };
@@ -235,6 +258,10 @@ int main(int argc, char **argv)
 		findings_list_rules();
 		return tool_done(&cmd, 0);
 	}
+	if (r.args.fix && n != 1)
+		opt_misuse(&cmd, "--fix takes one file");
+	if (r.args.fix)
+		return tool_done(&cmd, fix(argv[0], r.args.fix));
 	check_args(&r, n);
 	code = prepare(&r, &err) < 0 ? tool_fail(&cmd, &err) : check_all(&r, argv, n);
 	findings_free(&r.found);

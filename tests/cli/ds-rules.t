@@ -186,6 +186,21 @@ has out '"results": [{"ruleId": "empty-output", "ruleIndex": 7, "level": "error"
 is "$(grep -o '"id": ' out | wc -l)" "$(ds-validate --list-rules | wc -l)" "all rules are described"
 exits 2 "--json and --sarif" ds-validate --json --sarif data.jsonl
 
+# --fix
+printf '\357\273\277[{"instruction":"a, ]\\" ,}","output":"b",},\r\n]\r\n' >broken.json
+exits 0 "--fix" ds-validate --fix fixed.json broken.json
+is "$(cat fixed.json)" '[{"instruction":"a, ]\" ,}","output":"b"}
+]' "mark, CRLF and commas are gone, strings stay"
+is "$(cut -d: -f2 err | tr '\n' ';')" " byte order mark removed; 2 line ends CRLF made LF; 2 commas behind a last element removed;" "each kind is said"
+exits 2 "--fix over a file that is there" ds-validate --fix fixed.json broken.json
+one_line err "is refused in one line"
+exits 0 "--fix of GBK" ds-validate --fix utf8.json "$ROOT/tests/bad/data/encoding-gbk.json"
+exits 0 "is sound after it" ds-validate utf8.json
+printf '[{"instruction":"a\351","output":"b"}]' >latin.json
+exits 2 "--fix of Latin-1" ds-validate --fix no.json latin.json
+[ ! -e no.json ]
+ok $? "leaves nothing"
+
 # Every rule has a place in the manual that is there.
 ds-validate --list-rules | sed 's/.*(\([a-z-]*([0-9]), [^)]*\))$/\1/' | sort -u >places
 while IFS= read -r place; do

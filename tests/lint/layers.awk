@@ -31,7 +31,7 @@ BEGIN {
 	third["omp.h"] = "kernels(/[a-z]+)? lib/(base|token|train) tests"
 	third["immintrin.h"] = "kernels/(cpu|ref) lib/(base|token)"
 
-	n = split("assert complex ctype dirent dlfcn endian errno fcntl fenv float getopt glob inttypes langinfo limits " \
+	n = split("assert complex ctype dirent dlfcn endian errno fcntl fenv float getopt glob iconv inttypes langinfo limits " \
 		"locale malloc math poll pthread sched setjmp signal stdalign stdarg stdatomic stdbool stddef " \
 		"stdint stdio stdlib stdnoreturn string strings termios time unistd wchar " \
 		"sys/file sys/ioctl sys/mman sys/random sys/resource sys/stat sys/time sys/types sys/uio sys/wait", libc, " ")
