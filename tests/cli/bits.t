@@ -45,7 +45,7 @@ limit()
 	tool=$1
 	shift
 	"$tool" --plan c.yaml "$tool.$few"tok.zst "$@" >plan 2>/dev/null
-	awk '$1 == "total" { for (x = $2; x > $2 / 3; x *= 0.99) print x / 1000 }' plan >limits
+	awk '$1 == "total" { for (x = $2; x > $2 / 3; x *= 0.998) print x / 1000 }' plan >limits
 	: >fit
 	while read -r limit; do
 		if "$tool" --plan --memory-limit "$limit" c.yaml "$tool.$few"tok.zst "$@" 2>/dev/null |
