@@ -170,7 +170,7 @@ static const char *const *names(void)
 static void run_backend(struct verdict *v, const struct group *g, const char *name, int threads,
 			struct rig *first, bool is_first)
 {
-	const struct tolerance *tol = tolerance_of(g->op->name);
+	const struct tolerance *tol = tolerance_of(g->op->name, name);
 	struct dev *d = open_dev(name, threads);
 	int64_t s[6];
 	struct rig r;
