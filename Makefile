@@ -40,7 +40,7 @@ ARCHIVE  := $(BUILD)/libanekdot.a
 TOOLS    := $(patsubst tools/%.c,%,$(sort $(wildcard tools/*.c)))
 TOOL_BIN := $(TOOLS:%=$(BIN)/%)
 TEST_BIN := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/unit/*.c tests/ops/*.c tests/grad/*.c)))
-TEST_SH  := $(sort $(wildcard tests/cli/*.t tests/e2e/*.t tests/lint/*.t))
+TEST_SH  := $(sort $(wildcard tests/ops/*.t tests/cli/*.t tests/e2e/*.t tests/lint/*.t))
 FUZZ     := $(filter-out fuzz replay,$(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*.c))))
 FUZZ_BIN := $(FUZZ:%=$(BUILD)/tests/fuzz/%)
 BENCH_SH := $(sort $(wildcard tests/bench/*.sh))
@@ -53,6 +53,14 @@ CU_SRC   := $(sort $(wildcard kernels/cuda/*.cu))
 EMU_SRC  := $(sort $(wildcard tests/emulation/*.cc))
 EMU_OBJ  := $(CU_SRC:%.cu=$(BUILD)/tests/emulation/%.o) $(EMU_SRC:%.cc=$(BUILD)/%.o)
 EMU      := $(BUILD)/tests/lib/libanekdot-cuda.so
+# make CUDA=1: with nvcc, for the cards of CUDA_ARCH, and as PTX for later ones.
+NVCC     ?= nvcc
+CUDA_ARCH ?= 80 86 89 90
+CUDA_OBJ := $(CU_SRC:%.cu=$(BUILD)/cuda/%.o)
+CUDA_LIB := $(if $(filter 1,$(CUDA)),$(BUILD)/lib/libanekdot-cuda.so)
+NVCC_FLAGS := -std=c++17 -O3 --extended-lambda -D_GNU_SOURCE -Ilib -I. -Xcompiler -fPIC$(,)-fvisibility=hidden \
+	$(foreach a,$(CUDA_ARCH),-gencode arch=compute_$(a)$(,)code=sm_$(a)) \
+	$(foreach a,$(lastword $(CUDA_ARCH)),-gencode arch=compute_$(a)$(,)code=compute_$(a))
 EMU_FLAGS := -std=c++20 -g $(subst -O1,-O2,$(OPT)) -Wall -Wextra -Wno-unknown-pragmas -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno
 
 C_FILES  := $(sort $(wildcard lib/*/*.[ch] kernels/*.[ch] kernels/*/*.[ch] kernels/cuda/*.cu kernels/cuda/*.cuh tools/*.[ch] tests/*.[ch] tests/*/*.[ch] tests/emulation/*.cc))
@@ -61,7 +69,7 @@ C_FILES  := $(sort $(wildcard lib/*/*.[ch] kernels/*.[ch] kernels/*/*.[ch] kerne
 run       = $(if $(filter 1,$(V)),,@printf '  %-3s %s\n' $(1);)
 
 .PHONY: all test fuzz bench bench-peers lint lint-quality fmt deps install clean help FORCE
-all: $(TOOL_BIN)	## build the tools into build/bin (the default); V=1 shows the commands
+all: $(TOOL_BIN) $(CUDA_LIB)	## build the tools into build/bin (the default); CUDA=1: and the CUDA back end, with nvcc; V=1 shows the commands
 
 $(BUILD)/%.o: %.c $(CONFIG)
 	@mkdir -p $(@D)
@@ -98,6 +106,14 @@ $(EMU): $(EMU_OBJ)
 	@mkdir -p $(@D)
 	$(call run,LD $@)$(CXX) $(LDFLAGS) -shared -o $@ $^
 
+$(BUILD)/cuda/%.o: %.cu $(CONFIG)
+	@mkdir -p $(@D)
+	$(call run,NV $<)$(NVCC) $(NVCC_FLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/lib/libanekdot-cuda.so: $(CUDA_OBJ)
+	@mkdir -p $(@D)
+	$(call run,LD $@)$(NVCC) -shared -o $@ $^ -lcublasLt
+
 # A fuzz target over its corpus; and with libFuzzer, in a build of its own (make fuzz).
 $(FUZZ_BIN): %: %.o $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/tests/fuzz/replay.o $(ARCHIVE)
 	$(call run,LD $@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -105,7 +121,7 @@ $(FUZZ_BIN): %: %.o $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/tests/fuzz/replay.o $(AR
 $(BUILD)/fuzz-%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/fuzz.o $(ARCHIVE)
 	$(call run,LD $@)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
--include $(EMU_OBJ:.o=.d) $(LIB_OBJ:.o=.d) $(TOOLS:%=$(BUILD)/tools/%.d) $(TEST_BIN:=.d) $(FUZZ_BIN:=.d) $(BUILD)/tests/fuzz/fuzz.d $(BUILD)/tests/fuzz/replay.d
+-include $(CUDA_OBJ:.o=.d) $(EMU_OBJ:.o=.d) $(LIB_OBJ:.o=.d) $(TOOLS:%=$(BUILD)/tools/%.d) $(TEST_BIN:=.d) $(FUZZ_BIN:=.d) $(BUILD)/tests/fuzz/fuzz.d $(BUILD)/tests/fuzz/replay.d
 
 # Asked at every call, but rewritten only when the answer changed; then objects are compiled anew.
 # `make -n` comes here too: it installs nothing.
@@ -124,7 +140,7 @@ $(CONFIG): FORCE
 	} >$@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
-test: $(TOOL_BIN) $(TEST_BIN) $(FUZZ_BIN) $(EMU)	## run all tests; PATTERN=word: those whose path holds it; SANITIZE=1: under ASan and UBSan; FULL=1: every fault
+test: $(TOOL_BIN) $(TEST_BIN) $(FUZZ_BIN) $(EMU) $(CUDA_LIB)	## run all tests; PATTERN=word: those whose path holds it; SANITIZE=1: under ASan and UBSan; FULL=1: every fault
 	@TEST_ROOT=$(CURDIR) BIN=$(CURDIR)/$(BIN) FULL=$(FULL) tests/run \
 		$(foreach p,$(if $(PATTERN),$(PATTERN),/),$(foreach t,$(TEST_BIN) $(FUZZ_BIN) $(TEST_SH),$(if $(findstring $(p),$(t)),$(t))))
 
@@ -162,14 +178,15 @@ fmt:	## format the C files in place
 deps:	## install what is missing (apt-get), or say what it is called
 	@CC='$(CC)' BUILD='$(BUILD)' .ci/deps $(DRY_RUN) build test
 
-install: $(TOOL_BIN)	## copy tools and pages below DESTDIR and PREFIX (/usr/local)
+install: $(TOOL_BIN) $(CUDA_LIB)	## copy tools and pages below DESTDIR and PREFIX (/usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5
 	$(if $(TOOL_BIN),install -m 755 $(TOOL_BIN) $(DESTDIR)$(PREFIX)/bin)
+	$(if $(CUDA_LIB),install -D -m 755 $(CUDA_LIB) $(DESTDIR)$(PREFIX)/lib/$(notdir $(CUDA_LIB)))
 	$(if $(filter %.1,$(MAN)),install -m 644 $(filter %.1,$(MAN)) $(DESTDIR)$(PREFIX)/share/man/man1)
 	$(if $(filter %.5,$(MAN)),install -m 644 $(filter %.5,$(MAN)) $(DESTDIR)$(PREFIX)/share/man/man5)
 
 clean:	## remove what was built; runs of pipelines and fetched models stay
-	rm -rf $(BUILD)/lib $(BUILD)/kernels $(BUILD)/tools $(BUILD)/tests $(BIN) $(ARCHIVE) $(CONFIG) $(BUILD)/sanitize
+	rm -rf $(BUILD)/lib $(BUILD)/cuda $(BUILD)/kernels $(BUILD)/tools $(BUILD)/tests $(BIN) $(ARCHIVE) $(CONFIG) $(BUILD)/sanitize
 
 help:	## this text
 	@echo 'Usage: make [TARGET] [BASE=$(BASE)] [SANITIZE=1] [V=1] [BUILD=folder]'
