@@ -47,7 +47,8 @@ static void chosen_equals_rejected(struct check *c)
 {
 	const struct turn *a = &c->turns.chosen, *b = &c->turns.rejected;
 
-	if (c->turns_ok && c->d.ranking && a->n == b->n && !memcmp(a->text, b->text, a->n))
+	if (c->turns_ok && c->d.ranking && a->n == b->n &&
+	    (!a->n || !memcmp(a->text, b->text, a->n)))
 		check_report(c, RULE_CHOSEN_EQUALS_REJECTED, check_at(c, b->where),
 			     "chosen and rejected are the same text");
 }
@@ -130,7 +131,8 @@ static void odd_text(struct check *c)
 	const struct turn *t;
 
 	for (size_t i = 0; (t = text_at(c, i)); i++)
-		for (size_t j = 0; (j += bytes_odd(t->text + j, t->n - j)) < t->n; j++) {
+		for (size_t j = 0; j < t->n && (j += bytes_odd(t->text + j, t->n - j)) < t->n;
+		     j++) {
 			bool bracket = t->text[j] == '<' || t->text[j] == '[';
 			size_t len = bracket ? special_token(t->text + j, t->n - j) : 0;
 
