@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 struct args {
-	const char *out, *tokenizer, *stage, *dataset_dir, *template, *system;
+	const char *out, *tokenizer, *stage, *dataset_dir, *template, *system, *explain;
 	struct opt_list datasets;
 	long cutoff_len, threads;
 	bool mask_history, train_on_prompt;
@@ -49,6 +49,7 @@ static const struct opt opts[] = {
 	TEXT(0, "system", "TEXT", system, "system prompt instead of the template's"),
 	{ OPT_INT, 0, "threads", "N", "threads (default: all processors)",
 	  offsetof(struct args, threads), 1, 1024 },
+	TEXT(0, "explain", "KEY", explain, "what a key means, and what it takes; all: every key"),
 	FLAG("mask-history", mask_history, "train on the last answer only"),
 	FLAG("train-on-prompt", train_on_prompt, "train on the questions too"),
 	FLAG("ids", ids, "filter: {\"text\"} lines to {\"ids\"} lines"),
@@ -338,6 +339,8 @@ static int run(const struct args *args, char **v, int n, struct err *err)
 	struct token *tok = NULL;
 	int rc;
 
+	if (args->explain)
+		return operands_explain(args->explain, err);
 	if (!filter && !args->from_ids)
 		return run_datasets(args, v, n, err);
 	if (args->tokenizer) {
@@ -364,7 +367,7 @@ static void check_args(const struct args *args, int n)
 		opt_misuse(&cmd, "--chat needs --template: %s", chat_families());
 	if (args->stage && strcmp(args->stage, "sft") && strcmp(args->stage, "dpo"))
 		opt_misuse(&cmd, "--stage: '%s' is neither sft nor dpo", args->stage);
-	if ((args->from_ids || !filters) && !args->out && isatty(STDOUT_FILENO))
+	if ((args->from_ids || !filters) && !args->explain && !args->out && isatty(STDOUT_FILENO))
 		opt_misuse(&cmd, "a shard is not for a terminal; give -o SHARD");
 }
 

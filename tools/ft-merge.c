@@ -4,6 +4,7 @@
 #include "adapter/provenance.h"
 #include "base/jsonw.h"
 #include "base/tool.h"
+#include "config/operands.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 
 struct args {
 	const char *model, *adapter, *out, *format, *type, *max_shard_size, *template, *system,
-		*device;
+		*device, *explain;
 	long threads;
 	bool check, json, force;
 };
@@ -34,6 +35,7 @@ static const struct opt opts[] = {
 	     "hf: a file's most, as 500MB (default: 5GB)"),
 	TEXT(0, "template", "NAME", template, "chat template to write (default: the adapter's)"),
 	TEXT(0, "system", "TEXT", system, "system prompt of the template (default: the adapter's)"),
+	TEXT(0, "explain", "KEY", explain, "what a key means, and what it takes; all: every key"),
 	{ OPT_FLAG, 'c', "check", NULL, "then compare logits of base + adapter and merged",
 	  offsetof(struct args, check), 0, 0 },
 	{ OPT_FLAG, 0, "force", NULL, "merge adapters that were trained on another base",
@@ -48,10 +50,14 @@ static const struct opt opts[] = {
 
 static const struct cmd cmd = {
 	.name = "ft-merge",
-	.usage = "-m MODEL [-a ADAPTER] -o DIR [OPTION]...",
+	.usage = "[OPTION]... [CONFIG.yaml] [KEY=VALUE]...",
 	.summary =
 		"Merge LoRA adapters into a base model, as a Hugging Face folder or a GGUF file.",
-	.details = "  ft-merge -m base.gguf -a saves/dpo -o merged --check\n"
+	.details = "Settings come from options or LLaMA-Factory's keys (model_name_or_path,\n"
+		   "adapter_name_or_path, template, default_system, export_dir, export_size,\n"
+		   "infer_dtype); options win.\n\n"
+		   "  ft-merge merge.yaml\n"
+		   "  ft-merge -m base.gguf -a saves/dpo -o merged --check\n"
 		   "  ft-merge -m models/qwen -a saves/dpo -o ollama -f gguf -t Q4_K\n\n"
 		   "Exit code: 0; 1 the check found more than rounding; 2 trouble.\n",
 	.opts = opts,
@@ -125,6 +131,44 @@ static enum dtype type_of(enum merge_format f, const char *name)
 	return (enum dtype)t;
 }
 
+static const char *either(const char *option, const char *key)
+{
+	return option ? option : key;
+}
+
+/* What the keys say where the options say nothing. *size: room for a key's shard size. */
+static int read_config(struct config *c, struct args *a, char **v, int n, struct buf *size,
+		       struct err *err)
+{
+	static const char *const required[] = { NULL };
+	struct operands ops;
+	int rc = operands_read(&ops, v, n, false, err);
+
+	if (rc == 0)
+		rc = operands_config(&ops, c, CONFIG_EXPORT, required, err);
+	operands_free(&ops);
+	if (rc < 0)
+		return -1;
+	if (c->ignored)
+		tool_note("no effect here: %s", c->ignored);
+	a->model = either(a->model, c->model_name_or_path);
+	a->adapter = either(a->adapter, c->adapter_name_or_path);
+	a->out = either(a->out, c->export_dir);
+	a->template = either(a->template, c->template);
+	a->system = either(a->system, c->default_system);
+	if (!a->type && strcmp(c->infer_dtype, "auto"))
+		a->type = !strcmp(c->infer_dtype, "float32")   ? "F32"
+			  : !strcmp(c->infer_dtype, "float16") ? "F16"
+							       : "BF16";
+	buf_printf(size, "%.10gGB", c->export_size);
+	a->max_shard_size = either(a->max_shard_size, size->p);
+	if (a->model && a->out)
+		return 0;
+	return err_set(err, "%s is missing: give %s",
+		       a->model ? "the folder to write" : "the base model",
+		       a->model ? "-o or the key export_dir" : "-m or the key model_name_or_path");
+}
+
 /* "5GB": in powers of ten, as Hugging Face counts. */
 static uint64_t size_of(const char *text)
 {
@@ -141,7 +185,7 @@ static uint64_t size_of(const char *text)
 	opt_misuse(&cmd, "--max-shard-size '%s' is no size; write it as 500MB or 5GB", text);
 }
 
-static int run(const struct args *a, bool *differs, struct err *err)
+static int merge(const struct args *a, bool *differs, struct err *err)
 {
 	enum merge_format format = format_of(a->format);
 	struct merge_job job = { .model = a->model,
@@ -166,20 +210,34 @@ static int run(const struct args *a, bool *differs, struct err *err)
 	return rc;
 }
 
+static int run(struct args *a, char **v, int n, bool *differs, struct err *err)
+{
+	struct config c = { 0 };
+	struct buf size = { 0 };
+	int rc;
+
+	if (a->explain)
+		return operands_explain(a->explain, err);
+	rc = read_config(&c, a, v, n, &size, err);
+	if (rc == 0)
+		rc = merge(a, differs, err);
+	buf_free(&size);
+	config_close(&c);
+	return rc;
+}
+
 int main(int argc, char **argv)
 {
-	struct args a = { .format = "hf", .max_shard_size = "5GB", .device = "auto" };
+	struct args a = { .format = "hf", .device = "auto" };
 	struct err err = { 0 };
 	bool differs = false;
+	int n;
 
 	tool_start_threads(argv);
-	if (opt_parse(&cmd, &a, argc, argv))
-		opt_misuse(&cmd, "unexpected operand '%s'", argv[0]);
-	if (!a.model || !a.out)
-		opt_misuse(&cmd, "a model (-m) and an output folder (-o) are needed");
+	n = opt_parse(&cmd, &a, argc, argv);
 	if (a.json && !a.check)
 		opt_misuse(&cmd, "--json is how --check prints; give both");
-	if (run(&a, &differs, &err) < 0)
+	if (run(&a, argv, n, &differs, &err) < 0)
 		return tool_fail(&cmd, &err);
 	return tool_done(&cmd, differs);
 }

@@ -148,11 +148,26 @@ static void check_course(struct checker *k)
 			    c->warmup_steps, c->max_steps);
 }
 
+/* A session has float32 and bfloat16 alone; a file may have float16, too. */
+static void check_weights(struct checker *k)
+{
+	const struct entry *e = given(k, "infer_dtype");
+
+	if (e && k->use == CONFIG_CHAT && !strcmp(k->c->infer_dtype, "float16"))
+		problem_add(k->ps, AT_VALUE(e),
+			    "infer_dtype: 'float16' is for ft-merge; take auto, bfloat16 or "
+			    "float32 here");
+}
+
 void config_cross_check(struct config *c, enum config_use use, const struct entry *const *at,
 			struct problems *ps, struct buf *notes)
 {
 	struct checker k = { c, use, at, ps, notes };
 
+	if (use & (CONFIG_CHAT | CONFIG_EXPORT)) {
+		check_weights(&k);
+		return;
+	}
 	check_stage(&k);
 	check_other_stage(&k);
 	check_method(&k);

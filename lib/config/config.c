@@ -77,8 +77,16 @@ static void complain_unknown(struct config *c, const struct entry *e, struct pro
 			    "unknown key '%s'; config(5) lists the keys", seen);
 }
 
-static void take_entries(struct config *c, const struct entries *es, const struct entry **at,
-			 struct buf *ignored, struct problems *ps)
+/* A key of another command than the one that reads. */
+static bool is_foreign(const struct key *k, enum config_use use)
+{
+	unsigned trains = CONFIG_SFT | CONFIG_DPO | CONFIG_TOKENIZE;
+
+	return k->kind != KEY_IGNORED && !(k->uses & (use & trains ? trains : use));
+}
+
+static void take_entries(struct config *c, enum config_use use, const struct entries *es,
+			 const struct entry **at, struct buf *ignored, struct problems *ps)
 {
 	for (size_t i = 0; i < es->n; i++) {
 		const struct entry *e = &es->v[i];
@@ -90,9 +98,14 @@ static void take_entries(struct config *c, const struct entries *es, const struc
 			complain_unknown(c, e, ps);
 			continue;
 		}
-		if (k->kind == KEY_IGNORED && !entry_is_null(e))
+		/* A file of training may serve for talking as it is; the other way round is odd. */
+		if (is_foreign(k, use) && use & (CONFIG_CHAT | CONFIG_EXPORT))
+			continue;
+		if ((k->kind == KEY_IGNORED || is_foreign(k, use)) && !entry_is_null(e))
 			buf_printf(ignored, "%s%s", ignored->n ? ", " : "",
 				   shown(&c->arena, e->key));
+		if (k->kind == KEY_MISSING && is_foreign(k, use))
+			continue;
 		at[k - config_keys] = e;
 		value_store(c, k, e, ps);
 	}
@@ -121,7 +134,7 @@ int config_load(struct config *c, enum config_use use, const char *yaml_path,
 	}
 	for (size_t i = 0; i < n_overrides; i++)
 		load_override(c, overrides[i], i + 1, &es, &ps);
-	take_entries(c, &es, at, &ignored, &ps);
+	take_entries(c, use, &es, at, &ignored, &ps);
 	config_cross_check(c, use, at, &ps, &notes);
 	if (ignored.n)
 		c->ignored = arena_strndup(&c->arena, ignored.p, ignored.n);

@@ -18,9 +18,11 @@ enum config_use {
 	CONFIG_SFT = 1,
 	CONFIG_DPO = 2,
 	CONFIG_TOKENIZE = 4, /* stage may be sft or dpo */
+	CONFIG_CHAT = 8, /* keys of training are passed over, whatever they say */
+	CONFIG_EXPORT = 16, /* likewise */
 };
 
-#define CONFIG_MAX_KEYS 256
+#define CONFIG_MAX_KEYS 512
 
 /*
  * One field a key that is implemented, named as the key. Strings are NULL for null; "list" strings
@@ -82,6 +84,14 @@ struct config {
 	bool plot_loss;
 	const char *resume_from_checkpoint; /* a folder, "true", "false"; NULL */
 
+	/* talking and exporting */
+	const char *infer_dtype; /* "auto", "float16", "bfloat16", "float32" */
+	bool do_sample;
+	double temperature, top_p, repetition_penalty;
+	long top_k, max_new_tokens;
+	const char *export_dir;
+	double export_size; /* GB of one file */
+
 	/* what the tool says once, before it starts; NULL: nothing */
 	const char *ignored; /* "trust_remote_code, ddp_timeout": given, of no effect here */
 	const char *notes; /* lines without a final newline: "file:line:column: what" */
@@ -115,6 +125,12 @@ int config_require(const struct config *c, const char *key, struct buf *problems
  * of indent, no final newline; the same configuration gives the same bytes.
  */
 void config_write_json(const struct config *c, enum config_use use, struct buf *out);
+
+/*
+ * What the table says about a key, "all" of them, on out; or -1 with the nearest one. The lines of a
+ * key: its name, what it takes and its default; what it does; who reads it.
+ */
+int config_explain(const char *key, struct buf *out, struct err *err);
 
 /*
  * The next item of a list: its length in *n, blanks around it taken off; NULL at the end. Empty

@@ -45,6 +45,27 @@ int operands_read(struct operands *o, char **v, int n, bool with_shard, struct e
 	return 0;
 }
 
+int operands_leading(char **v, int n)
+{
+	int i = 0;
+
+	if (n && is_yaml(v[0]))
+		for (i = 1; i < n && is_override(v[i]);)
+			i++;
+	return i;
+}
+
+int operands_explain(const char *key, struct err *err)
+{
+	struct buf text = { 0 };
+	int rc = config_explain(key, &text, err);
+
+	if (rc == 0)
+		fputs(text.p, stdout);
+	buf_free(&text);
+	return rc;
+}
+
 void operands_free(struct operands *o)
 {
 	mem_free(o->overrides);

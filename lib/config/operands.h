@@ -19,6 +19,10 @@ struct operands {
  * then it must be there). v is borrowed. operands_free in any case.
  */
 int operands_read(struct operands *o, char **v, int n, bool with_shard, struct err *err);
+/* How many of the first operands are a .yaml file and the KEY=VALUE behind it; 0 without such a file. */
+int operands_leading(char **v, int n);
+/* --explain KEY: what config_explain says, on standard output. */
+int operands_explain(const char *key, struct err *err);
 void operands_free(struct operands *o);
 
 /* config_load with these operands; of several problems all but the last are printed on stderr as

@@ -27,7 +27,7 @@ struct key {
 	const char *name; /* IGNORED: may end in '*', a family */
 	enum key_kind kind;
 	enum key_type type;
-	unsigned uses; /* bits of enum config_use */
+	unsigned uses; /* bits of enum config_use; IGNORED: 0 */
 	const char *preset; /* the default as YAML would say it; NULL: null */
 	double min, max; /* 0, 0: no range */
 	unsigned open; /* OPEN_MIN, OPEN_MAX: the bound itself is not allowed */
@@ -36,7 +36,7 @@ struct key {
 	const char *choices; /* "a b c"; of a list: of its items; NULL: any text */
 	const char *later; /* known choices that are not implemented */
 	size_t off; /* USED: offsetof(struct config, ...) */
-	const char *help; /* one sentence */
+	const char *help; /* one sentence; IGNORED: why it has no effect */
 };
 
 extern const struct key config_keys[];

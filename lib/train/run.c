@@ -24,6 +24,8 @@ const struct opt run_opts[] = {
 	{ OPT_NUM, 0, "memory-limit", "GB",
 	  "most memory to take, in all (default: what can be had now)",
 	  offsetof(struct run_args, memory_limit), 1e-3, 1e6 },
+	{ OPT_STR, 0, "explain", "KEY", "what a key means, and what it takes; all: every key",
+	  offsetof(struct run_args, explain), 0, 0 },
 	{ OPT_FLAG, 0, "force", NULL, "train on a shard made with another tokenizer",
 	  offsetof(struct run_args, force), 0, 0 },
 	{ OPT_FLAG, 0, "plan", NULL, "print the memory plan and stop",
@@ -336,8 +338,11 @@ int run_training(const struct run_kind *kind, const struct run_args *args, char 
 {
 	struct run r = { .kind = kind, .args = args, .stop = stop, .lock = -1 };
 	struct operands ops;
-	int rc = operands_read(&ops, operands, n_operands, true, err);
+	int rc;
 
+	if (args->explain)
+		return operands_explain(args->explain, err);
+	rc = operands_read(&ops, operands, n_operands, true, err);
 	if (rc == 0)
 		rc = run(&r, &ops, err);
 	operands_free(&ops);

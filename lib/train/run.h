@@ -12,7 +12,7 @@
 
 /* What the command line says; run_opts fills it in. */
 struct run_args {
-	const char *device;
+	const char *device, *explain;
 	long threads;
 	double memory_limit;
 	bool plan, json, force;
@@ -30,7 +30,8 @@ struct run_kind {
 };
 
 /*
- * Trains and writes output_dir; with args->plan only prints the plan on stdout. operands:
+ * Trains and writes output_dir; with args->plan only prints the plan, with args->explain a key,
+ * on stdout. operands:
  * CONFIG.yaml, SHARD, KEY=VALUE..., in any order. stop: set by a signal: checkpoint and leave with
  * ERR_INTERRUPTED. It goes on from a checkpoint as LLaMA-Factory does: from the one that is named,
  * which must be whole; or, with resume_from_checkpoint "true", or without it where output_dir holds
