@@ -170,7 +170,9 @@ static int check_settings(struct job *job, struct err *err)
 						  .system = c->default_system,
 						  .cutoff_len = (uint32_t)c->cutoff_len,
 						  .train_on_prompt = c->train_on_prompt,
-						  .mask_history = c->mask_history };
+						  .mask_history = c->mask_history,
+						  .thinking = thinking_of(c->enable_thinking),
+						  .preserve_thinking = c->preserve_thinking };
 	return job->settings.template ? 0 : -1;
 }
 
@@ -186,6 +188,8 @@ static int open_writer(struct job *job, const char *path, struct err *err)
 	jsonw_kint(&w, "cutoff_len", c->cutoff_len);
 	jsonw_kbool(&w, "mask_history", c->mask_history);
 	jsonw_kbool(&w, "train_on_prompt", c->train_on_prompt);
+	if (job->settings.template->thinks)
+		jsonw_kbool(&w, "preserve_thinking", c->preserve_thinking);
 	jsonw_kint(&w, "max_samples", c->max_samples);
 	jsonw_kint(&w, "semantics", cmd.semantics);
 	jsonw_close(&w, '}');
@@ -196,6 +200,9 @@ static int open_writer(struct job *job, const char *path, struct err *err)
 						.vocab_size = token_count(job->tok),
 						.template_name = job->settings.template->name,
 						.system = system && *system ? system : NULL,
+						.thinking = job->settings.template->thinks
+								    ? c->enable_thinking
+								    : NULL,
 						.settings = settings.p },
 					err);
 	buf_free(&settings);
@@ -267,11 +274,25 @@ static int finish(struct job *job, struct err *err)
 	return 0;
 }
 
+/* The model's own chat template says whether it thinks. */
+static void check_thoughts(const struct job *job)
+{
+	const char *text = token_chat_template(job->tok);
+	bool knows = text && strstr(text, "enable_thinking");
+
+	if (text && knows != job->settings.template->thinks &&
+	    !strncmp(job->settings.template->name, "qwen3", 5))
+		tool_note("by its own chat template the model %s; its template is %s",
+			  knows ? "thinks unless it is told not to" : "has no thoughts",
+			  knows ? "qwen3" : "qwen3_nothink");
+}
+
 static int tokenize(struct job *job, const char *out, struct err *err)
 {
 	job->tok = token_open(job->config.model_name_or_path, err);
 	if (!job->tok)
 		return -1;
+	check_thoughts(job);
 	job->sources_json = (struct jsonw){ .out = &job->sources };
 	jsonw_open(&job->sources_json, '[');
 	for (size_t i = 0; i < job->n_datasets; i++)

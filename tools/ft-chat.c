@@ -138,6 +138,7 @@ static int read_config(struct args *a, struct config *c, char **v, int n, struct
 	e->adapters = e->adapters ? e->adapters : c->adapter_name_or_path;
 	e->template = e->template ? e->template : c->template;
 	e->system = e->system ? e->system : c->default_system;
+	e->thinking = config_is_set(c, "enable_thinking") ? c->enable_thinking : NULL;
 	e->dtype = e->dtype ? e->dtype : c->infer_dtype;
 	settle_sampling(a, c);
 	return 0;

@@ -74,6 +74,7 @@ static int find_template(struct merge_job *job, const struct args *a, struct pro
 	if (provenance_read(p, last ? last : a->model, err) < 0)
 		return -1;
 	job->system = a->system ? a->system : p->system;
+	job->thinking = p->thinking;
 	name = name ? name : p->template_name;
 	job->template = name ? template_find(name, err) : NULL;
 	return name && !job->template ? -1 : 0;

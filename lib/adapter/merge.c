@@ -186,7 +186,7 @@ static int open_parts(struct merge *m, const struct merge_job *job, struct err *
 		stop = token_id(m->tok, job->template->stop_words[0]);
 	m->eos = stop >= 0 ? stop : token_eos(m->tok);
 	if (job->template)
-		template_jinja(job->template, job->system, &m->chat);
+		template_jinja(job->template, job->system, thinking_of(job->thinking), &m->chat);
 	else if (token_chat_template(m->tok))
 		buf_str(&m->chat, token_chat_template(m->tok));
 	return 0;

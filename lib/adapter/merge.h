@@ -24,6 +24,7 @@ struct merge_job {
 	/* The template whose text goes along, and its system prompt; NULL: the source's own text. */
 	const struct template *template;
 	const char *system;
+	const char *thinking; /* as in struct provenance */
 	enum merge_format format;
 	enum dtype
 		type; /* of matrices; DT_COUNT: F32 for a base in F32 and for adapters, else BF16 */

@@ -168,7 +168,8 @@ static int write_provenance(const struct merge *m, const char *dir, struct err *
 				.adapters = job->adapters,
 				.tokenizer_hash = token_hash(m->tok),
 				.template_name = job->template ? job->template->name : NULL,
-				.system = job->system };
+				.system = job->system,
+				.thinking = job->thinking };
 
 	if (adapter_names_hash(&adapters, job->adapters, err) < 0)
 		return -1;

@@ -30,6 +30,8 @@ int provenance_write(const char *dir, const struct provenance *p, struct err *er
 	jsonw_kstr(&w, "reference", p->reference);
 	jsonw_kstr(&w, "template", p->template_name);
 	jsonw_kstr(&w, "system", p->system);
+	if (p->thinking)
+		jsonw_kstr(&w, "enable_thinking", p->thinking);
 	jsonw_key(&w, "config");
 	if (p->config)
 		jsonw_raw(&w, p->config);
@@ -89,6 +91,7 @@ int provenance_read(struct provenance *p, const char *of, struct err *err)
 	p->reference = string(p, root, "reference");
 	p->template_name = string(p, root, "template");
 	p->system = string(p, root, "system");
+	p->thinking = string(p, root, "enable_thinking");
 	p->config = config_of(p, root);
 	json_decref(root);
 	return 1;

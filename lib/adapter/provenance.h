@@ -22,6 +22,7 @@ struct provenance {
 	const char *reference; /* DPO: what the reference was; NULL */
 	const char *template_name; /* NULL: not known */
 	const char *system; /* NULL: the template's own; "" : none */
+	const char *thinking; /* "true", "false", "null": enable_thinking; NULL: not known */
 	struct arena arena; /* of one that was read */
 };
 

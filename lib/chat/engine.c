@@ -69,6 +69,8 @@ static const char *guess(const struct token *tok)
 		return "llama3";
 	if (!strstr(text, "<|im_start|>"))
 		return NULL;
+	if (strstr(text, "enable_thinking"))
+		return "qwen3";
 	return strstr(text, "SmolLM") ? "smollm2" : strstr(text, "Qwen") ? "qwen" : "chatml";
 }
 
@@ -99,6 +101,7 @@ static int open_template(struct engine *e, const struct engine_options *o, struc
 		tool_note("%s was made with another tokenizer than the one in use",
 			  last ? last : o->model);
 	e->settings.system = o->system ? o->system : e->provenance.system;
+	e->settings.thinking = thinking_of(o->thinking ? o->thinking : e->provenance.thinking);
 	e->settings.cutoff_len = UINT32_MAX;
 	template_stops(e->settings.template, e->tok, &e->stops);
 	return 0;

@@ -21,6 +21,7 @@ struct engine_options {
 	const char *tokenizer; /* NULL: the model's own */
 	const char *template; /* NULL: provenance, else a guess from the chat template's text */
 	const char *system; /* NULL: provenance, else the template's own; "": none */
+	const char *thinking; /* "true", "false", "null"; NULL: provenance, else "true" */
 	const char *device; /* "auto" */
 	long threads; /* 0: all */
 	const char *dtype; /* "auto", "float32", "bfloat16" */

@@ -58,6 +58,8 @@ struct config {
 	long cutoff_len;
 	long max_samples; /* of each data set; 0: all */
 	bool mask_history, train_on_prompt;
+	const char *enable_thinking; /* "true", "false", "null" */
+	bool preserve_thinking;
 	bool disable_shuffling;
 
 	/* optimisation */

@@ -94,6 +94,10 @@ const struct key config_keys[] = {
 	     RANGE(1, 1e12)),
 	USED(mask_history, BOOL, S | T, "false", "Train only the last answer of a conversation.",),
 	USED(train_on_prompt, BOOL, S | T, "false", "Train the prompt too.",),
+	USED(enable_thinking, STR, S | D | T | C, "true",
+	     "Answers without a thought get an empty one (true), in the question (false, null).",
+	     .choices = "true false", .may_be_switch = true, .may_be_null = true),
+	USED(preserve_thinking, BOOL, S | D | T | C, "false", "Keep thoughts in earlier answers.",),
 	USED(disable_shuffling, BOOL, S | D, "false", "Take the examples in their order.",),
 
 	/* optimisation */
@@ -221,10 +225,6 @@ const struct key config_keys[] = {
 		"The same, apart from each other."),
 	MISSING("tool_format", STR, NULL, S | D | T | C,
 		"Another form of tool calls than the template's."),
-	MISSING("enable_thinking", BOOL, "true", S | D | T | C,
-		"Thoughts before answers."),
-	MISSING("preserve_thinking", BOOL, "false", S | D | T | C,
-		"Thoughts in earlier answers."),
 	MISSING("tokenized_path", STR, NULL, S | D | T,
 		"Data in tokens; here that is a shard."),
 	MISSING("do_eval", BOOL, "false", S | D,

@@ -32,6 +32,7 @@ struct key {
 	double min, max; /* 0, 0: no range */
 	unsigned open; /* OPEN_MIN, OPEN_MAX: the bound itself is not allowed */
 	bool may_be_empty; /* text: "" says something */
+	bool may_be_null; /* text: null says something, too: "null" */
 	bool may_be_switch; /* text: a plain true or false says something: "true", "false" */
 	const char *choices; /* "a b c"; of a list: of its items; NULL: any text */
 	const char *later; /* known choices that are not implemented */

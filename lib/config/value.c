@@ -277,8 +277,14 @@ void value_store(struct config *c, const struct key *k, const struct entry *e, s
 	struct value v = { 0 };
 	const char *seen = shown(&c->arena, e->value);
 
-	if (k->kind == KEY_IGNORED || entry_is_null(e))
+	if (k->kind == KEY_IGNORED)
 		return;
+	if (entry_is_null(e)) {
+		c->set[k - config_keys] = k->may_be_null && *e->value && *e->value != '~';
+		if (c->set[k - config_keys])
+			put(c, k, &v, "null");
+		return;
+	}
 	if (k->kind == KEY_MISSING) {
 		refuse_missing(&c->arena, k, e, ps);
 		return;

@@ -78,6 +78,7 @@ static void fill(struct record *rec, const struct dataset *d, const struct turns
 	for (size_t i = 0; i < t->n; i++)
 		rec->messages[i] = copy(rec, &t->v[i]);
 	rec->system = copy(rec, &t->system);
+	rec->tools = copy(rec, &t->tools);
 	if (d->ranking) {
 		rec->chosen = copy(rec, &t->chosen);
 		rec->rejected = copy(rec, &t->rejected);

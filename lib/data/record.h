@@ -21,6 +21,7 @@ struct message {
  * a user message; chosen and rejected answer it. system.text NULL: none given. */
 struct record {
 	struct message system;
+	struct message tools; /* JSON: an array of functions; text NULL: none given */
 	struct message *messages;
 	size_t n_messages;
 	bool is_preference;

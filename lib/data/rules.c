@@ -5,6 +5,7 @@
 #include "data/rules_parts.h"
 #include "data/speech.h"
 
+#include <jansson.h>
 #include <string.h>
 
 static void empty_turns(struct check *c, enum rule_id rule, bool user, const char *what)
@@ -53,15 +54,30 @@ static void chosen_equals_rejected(struct check *c)
 			     "chosen and rejected are the same text");
 }
 
-static void unsupported_tools(struct check *c)
+/* A function with a name, alone or as {"type": "function", "function": {...}}. */
+static bool is_tool(json_t *tool)
 {
-	uint32_t v = column_value(&c->tape, c->d.columns.tools);
+	json_t *inner = json_object_get(tool, "function");
 
-	if (v &&
-	    (tape_count(&c->tape, v) || (tape_type(&c->tape, v) == TAPE_STRING && c->tape.v[v].n)))
-		check_report(c, RULE_UNSUPPORTED_TOOLS,
-			     check_at(c, (struct where){ c->d.columns.tools, -1, NULL }),
-			     "tool descriptions cannot be trained on yet");
+	return json_is_string(json_object_get(inner ? inner : tool, "name"));
+}
+
+static void malformed_tools(struct check *c)
+{
+	const struct turn *t = &c->turns.tools;
+	json_t *list;
+	size_t i = 0;
+
+	if (!t->text)
+		return;
+	list = json_loadb(t->text, t->n, JSON_REJECT_DUPLICATES, NULL);
+	while (i < json_array_size(list) && is_tool(json_array_get(list, i)))
+		i++;
+	if (!json_is_array(list) || i < json_array_size(list))
+		check_report(c, RULE_MALFORMED_TOOLS, check_at(c, t->where),
+			     "\"%s\" is not a JSON array of functions that have a \"name\"",
+			     t->where.key);
+	json_decref(list);
 }
 
 /* Every text of the record, one after the other; NULL at the end. */
@@ -262,8 +278,8 @@ const struct rule rules[RULE_COUNT] = {
 	[RULE_CHOSEN_EQUALS_REJECTED] = { "chosen-equals-rejected", ERROR,
 		"both answers of a pair are the same", "write a rejected answer that is worse",
 		"dataset(5), Preference pairs", chosen_equals_rejected, NULL },
-	[RULE_UNSUPPORTED_TOOLS] = { "unsupported-tools", ERROR, "a record describes tools",
-		"remove the field or unmap the column", "dataset(5), RECORDS", unsupported_tools,
+	[RULE_MALFORMED_TOOLS] = { "malformed-tools", ERROR, "tools are not a JSON array of functions",
+		"write [{\"name\": ..., \"parameters\": ...}]", "dataset(5), RECORDS", malformed_tools,
 		NULL },
 	[RULE_FILE_NOT_FOUND] = { "file-not-found", ERROR, "the data file is not there",
 		"correct the path, or file_name in dataset_info.json", "dataset(5), DATASET_INFO.JSON",

@@ -133,6 +133,28 @@ static int read_system(struct turns *t, const struct dataset *d, struct tape *ta
 	return 0;
 }
 
+/* tools: JSON as text, or an array as it stands. */
+static int read_tools(struct turns *t, const struct dataset *d, struct tape *tape)
+{
+	struct where where = { d->columns.tools, -1, NULL };
+	uint32_t v = column_value(tape, d->columns.tools);
+
+	if (!v || (is_string(tape, v) && !string_length(tape, v)))
+		return 0;
+	if (is_string(tape, v)) {
+		t->tools = turn_of(ROLE_SYSTEM, tape, v, where);
+	} else if (tape_type(tape, v) == TAPE_ARRAY) {
+		t->tools.text = tape->p + tape->v[v].at;
+		t->tools.n = tape->v[v].n;
+		t->tools.where = where;
+	} else {
+		return wrong(t, RULE_WRONG_TYPE, where,
+			     "\"%s\" is %s, an array of functions is needed", d->columns.tools,
+			     type_name(tape, v));
+	}
+	return 0;
+}
+
 static int read_pair(struct turns *t, struct tape *tape, uint32_t pair, struct where where)
 {
 	uint32_t s = 0;
@@ -213,8 +235,8 @@ static int read_alpaca(struct turns *t, const struct dataset *d, struct tape *ta
 	if (!c->prompt && !c->query)
 		return wrong(t, RULE_MISSING_FIELD, (struct where){ NULL, -1, NULL },
 			     "no column is mapped to \"prompt\"");
-	if (read_system(t, d, tape) < 0 || read_history(t, c->history, tape) < 0 ||
-	    read_prompt(t, c, tape) < 0)
+	if (read_system(t, d, tape) < 0 || read_tools(t, d, tape) < 0 ||
+	    read_history(t, c->history, tape) < 0 || read_prompt(t, c, tape) < 0)
 		return -1;
 	if (!d->ranking) {
 		if (!c->response)
@@ -425,7 +447,8 @@ static int read_messages(struct turns *t, const struct dataset *d, struct tape *
 	if (tape_type(tape, list) != TAPE_ARRAY)
 		return wrong(t, RULE_WRONG_TYPE, where, "\"%s\" is %s, an array is needed", column,
 			     type_name(tape, list));
-	if (read_system(t, d, tape) < 0 || read_list(t, d, tape, list) < 0)
+	if (read_system(t, d, tape) < 0 || read_tools(t, d, tape) < 0 ||
+	    read_list(t, d, tape, list) < 0)
 		return -1;
 	if (!d->ranking)
 		return 0;
@@ -437,7 +460,7 @@ static int read_messages(struct turns *t, const struct dataset *d, struct tape *
 int turns_read(struct turns *t, const struct dataset *d, struct tape *tape)
 {
 	t->n = 0;
-	t->system = t->chosen = t->rejected = (struct turn){ 0 };
+	t->system = t->tools = t->chosen = t->rejected = (struct turn){ 0 };
 	t->why[0] = 0;
 	return d->formatting == FMT_ALPACA ? read_alpaca(t, d, tape) : read_messages(t, d, tape);
 }

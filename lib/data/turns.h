@@ -27,7 +27,7 @@ struct turn {
 struct turns {
 	struct turn *v;
 	size_t n, cap;
-	struct turn system; /* text NULL: none */
+	struct turn system, tools; /* text NULL: none; tools: JSON */
 	struct turn chosen, rejected; /* if the data set ranks */
 	enum rule_id rule;
 	struct where where;

@@ -185,6 +185,7 @@ static int parse_header(struct shard *s, const json_t *o, struct err *err)
 	    get_text(s, o, "tokenizer", &i->tokenizer_hash, err) < 0 ||
 	    get_text(s, o, "template", &i->template_name, err) < 0 ||
 	    get_text(s, o, "system", &i->system, err) < 0 ||
+	    get_text(s, o, "enable_thinking", &i->thinking, err) < 0 ||
 	    get_json(s, o, "sources", JSON_ARRAY, &i->sources, err) < 0 ||
 	    get_json(s, o, "settings", JSON_OBJECT, &i->settings, err) < 0)
 		return -1;

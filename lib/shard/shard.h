@@ -36,6 +36,7 @@ struct shard_info {
 	uint32_t vocab_size; /* one more than the largest id allowed; 0: not known */
 	const char *template_name;
 	const char *system; /* the system prompt that was put in; NULL: none */
+	const char *thinking; /* "true", "false", "null" of a template that thinks; else NULL */
 	const char *sources; /* JSON: [{"file": …, "sha256": …, "records": n}, …] */
 	const char *settings; /* JSON object: cutoff_len, mask_history, … */
 	uint64_t n_examples, n_tokens, n_trained, n_spans; /* filled in by the writer */

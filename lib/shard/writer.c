@@ -44,6 +44,7 @@ struct shard_writer *shard_writer_open(const char *path, const struct shard_info
 	w->info.tokenizer_hash = copy(&w->arena, info->tokenizer_hash);
 	w->info.template_name = copy(&w->arena, info->template_name);
 	w->info.system = copy(&w->arena, info->system);
+	w->info.thinking = copy(&w->arena, info->thinking);
 	w->info.sources = copy(&w->arena, info->sources);
 	w->info.settings = copy(&w->arena, info->settings);
 	w->info.n_examples = w->info.n_tokens = w->info.n_trained = w->info.n_spans = 0;
@@ -166,6 +167,8 @@ static void header_text(const struct shard_writer *w, struct buf *out)
 	jsonw_kint(&j, "vocab_size", i->vocab_size);
 	jsonw_kstr(&j, "template", i->template_name);
 	jsonw_kstr(&j, "system", i->system);
+	if (i->thinking)
+		jsonw_kstr(&j, "enable_thinking", i->thinking);
 	jsonw_key(&j, "sources");
 	jsonw_raw(&j, i->sources ? i->sources : "[]");
 	jsonw_key(&j, "settings");

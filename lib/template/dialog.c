@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "template/dialog.h"
 
-#include "template/pyjson.h"
+#include "template/thought.h"
+#include "template/tools.h"
 
-#include <jansson.h>
 #include <string.h>
 
 /* The system text that holds for a conversation, "" if none: its own, the setting's, the template's. */
@@ -28,81 +28,56 @@ static void fuse_system(const struct template *t, const struct slot_fill *system
 	buf_str(out, hole + strlen("{content}"));
 }
 
-static int encode_source(struct side *side, const struct encode_settings *s,
-			 const struct token *tok, const struct message *system,
-			 const struct message *m, struct err *err)
+static int encode_system(struct side *side, const struct encode_settings *s,
+			 const struct token *tok, const struct opening *o, struct buf *lead,
+			 struct err *err)
 {
 	const struct template *t = s->template;
-	const char *slot = m->role == ROLE_OBSERVATION && t->observation ? t->observation : t->user;
+	struct slot_fill fill = system_text(s, o->system);
+	struct buf slot = { 0 }, tools = { 0 };
+	int rc = 0;
+
+	if (o->tools && o->tools->text)
+		rc = tools_describe(t, t->system, o->tools, &slot, &tools, err);
+	fill.tools = tools.p;
+	fill.n_tools = tools.n;
+	if (t->prefix && rc == 0)
+		rc = slot_encode(t, tok, t->prefix, &fill, &side->ids, NULL, err);
+	if (t->fused_system)
+		fuse_system(t, &fill, lead);
+	else if ((fill.n || tools.n) && rc == 0)
+		rc = slot_encode(t, tok, slot.n ? slot.p : t->system, &fill, &side->ids, NULL, err);
+	buf_free(&slot);
+	buf_free(&tools);
+	return rc;
+}
+
+static int encode_source(struct side *side, const struct encode_settings *s,
+			 const struct token *tok, const struct opening *o, const struct message *m,
+			 struct err *err)
+{
+	const struct template *t = s->template;
+	bool result = m->role == ROLE_OBSERVATION && t->observation;
 	struct slot_fill fill = { .text = m->text, .n = m->n };
 	struct buf lead = { 0 };
 	int rc = 0;
 
-	if (system) {
-		struct slot_fill text = system_text(s, system);
-
-		if (t->prefix)
-			rc = slot_encode(t, tok, t->prefix, &fill, &side->ids, NULL, err);
-		if (t->fused_system)
-			fuse_system(t, &text, &lead);
-		else if (text.n && rc == 0)
-			rc = slot_encode(t, tok, t->system, &text, &side->ids, NULL, err);
-	}
+	if (o)
+		rc = encode_system(side, s, tok, o, &lead, err);
 	fill.lead = lead.p;
 	fill.n_lead = lead.n;
+	fill.glue = result ? tools_glue(t) : NULL;
 	if (rc == 0)
-		rc = slot_encode(t, tok, slot, &fill, &side->ids, &side->text, err);
+		rc = slot_encode(t, tok, result ? t->observation : t->user, &fill, &side->ids,
+				 &side->text, err);
 	buf_free(&lead);
 	return rc;
 }
 
-static int encode_call(struct side *side, const struct template *t, const struct token *tok,
-		       const json_t *call, const char *after, struct err *err)
+int dialog_thought(struct side *side, const struct template *t, const struct token *tok,
+		   struct err *err)
 {
-	const json_t *name = json_object_get(call, "name");
-	const json_t *arguments = json_object_get(call, "arguments");
-	struct buf slot = { 0 }, text = { 0 };
-	struct slot_fill fill;
-	int rc;
-
-	if (!json_is_string(name) || !arguments)
-		return err_set(err, "a function call needs \"name\" and \"arguments\"");
-	buf_str(&text, "{\"name\": ");
-	pyjson_dump(name, &text);
-	buf_str(&text, ", \"arguments\": ");
-	pyjson_dump(arguments, &text);
-	buf_char(&text, '}');
-	buf_printf(&slot, "<tool_call>\n{content}\n</tool_call>%s", after);
-	fill = (struct slot_fill){ .text = text.p, .n = text.n };
-	rc = slot_encode(t, tok, slot.p, &fill, &side->ids, &side->text, err);
-	buf_free(&slot);
-	buf_free(&text);
-	return rc;
-}
-
-static int encode_function(struct side *side, const struct template *t, const struct token *tok,
-			   const struct message *m, struct err *err)
-{
-	const char *end = strstr(t->assistant, "{content}") + strlen("{content}");
-	json_error_t why;
-	json_t *calls;
-	int rc = 0;
-	size_t n;
-
-	if (!t->tool_calls)
-		return err_set(err, "template '%s' has no form for function calls", t->name);
-	calls = json_loadb(m->text, m->n, JSON_REJECT_DUPLICATES, &why);
-	if (!calls)
-		return err_set(err, "a function message must be JSON: %s", why.text);
-	n = json_is_array(calls) ? json_array_size(calls) : 1;
-	for (size_t i = 0; i < n && rc == 0; i++)
-		rc = encode_call(side, t, tok,
-				 json_is_array(calls) ? json_array_get(calls, i) : calls,
-				 i + 1 < n ? "\n" : end, err);
-	if (n == 0)
-		rc = err_set(err, "a function message without calls");
-	json_decref(calls);
-	return rc;
+	return slot_encode(t, tok, THOUGHT_EMPTY, NULL, &side->ids, NULL, err);
 }
 
 int dialog_target(struct side *side, const struct template *t, const struct token *tok,
@@ -111,15 +86,39 @@ int dialog_target(struct side *side, const struct template *t, const struct toke
 	struct slot_fill fill = { .text = m->text, .n = m->n };
 
 	if (m->role == ROLE_FUNCTION)
-		return encode_function(side, t, tok, m, err);
+		return tools_call(t, tok, m, &side->ids, &side->text, err);
+	fill.n_thought = t->thinks ? thought_length(m->text, m->n) : 0;
 	return slot_encode(t, tok, t->assistant, &fill, &side->ids, &side->text, err);
 }
 
+/* The i-th of n messages is an answer. Of a whole conversation (n is even) every answer is trained,
+ * or with mask_history the last; else all of them are history. */
+static int encode_answer(struct turn *turn, const struct encode_settings *s,
+			 const struct token *tok, const struct message *m, size_t i, size_t n,
+			 struct err *err)
+{
+	bool whole = n % 2 == 0, last = i + 1 == n;
+	bool drops = !s->preserve_thinking && (whole ? s->mask_history : true);
+	struct message bare = *m;
+	struct buf room = { 0 };
+	int rc = 0;
+
+	if (s->template->thinks &&
+	    ((whole && s->thinking == THINKING_FALSE) || (drops && !(whole && last))))
+		bare = thought_removed(m, &room);
+	if (s->template->thinks && whole && (last || !drops) && thought_absent(&bare))
+		rc = dialog_thought(s->thinking == THINKING_TRUE ? &turn->target : &turn->source,
+				    s->template, tok, err);
+	if (rc == 0)
+		rc = dialog_target(&turn->target, s->template, tok, &bare, err);
+	buf_free(&room);
+	return rc;
+}
+
 int dialog_encode(struct dialog *turns, const struct encode_settings *s, const struct token *tok,
-		  const struct message *system, const struct message *messages, size_t n,
+		  const struct opening *o, const struct message *messages, size_t n,
 		  struct err *err)
 {
-	static const struct message none = { ROLE_SYSTEM, NULL, 0 };
 	int rc = slot_check(s->template, tok, err);
 
 	turns->n = (n + 1) / 2;
@@ -135,13 +134,9 @@ int dialog_encode(struct dialog *turns, const struct encode_settings *s, const s
 				       "first",
 				       i + 1);
 		if (asks)
-			rc = encode_source(&turn->source, s, tok,
-					   i        ? NULL
-					   : system ? system
-						    : &none,
-					   m, err);
+			rc = encode_source(&turn->source, s, tok, i ? NULL : o, m, err);
 		else
-			rc = dialog_target(&turn->target, s->template, tok, m, err);
+			rc = encode_answer(turn, s, tok, m, i, n, err);
 	}
 	return rc;
 }

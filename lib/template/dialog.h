@@ -23,17 +23,26 @@ struct dialog {
 	size_t n;
 };
 
+/* What stands before the first question; either may be NULL, or have text NULL. */
+struct opening {
+	const struct message *system, *tools;
+};
+
 /*
  * Encodes messages (user or observation, assistant or function, in turn; a last user message without
- * answer leaves the last target empty). system may have text NULL. Free in any case.
+ * answer leaves the last target empty). Thoughts are as the settings say: see encode_record. Free in
+ * any case.
  */
 int dialog_encode(struct dialog *turns, const struct encode_settings *s, const struct token *tok,
-		  const struct message *system, const struct message *messages, size_t n,
+		  const struct opening *o, const struct message *messages, size_t n,
 		  struct err *err);
 void dialog_free(struct dialog *turns);
 /* One answer. */
 int dialog_target(struct side *side, const struct template *t, const struct token *tok,
 		  const struct message *m, struct err *err);
+/* An empty thought, as ids of their own. */
+int dialog_thought(struct side *side, const struct template *t, const struct token *tok,
+		   struct err *err);
 /* Append what is left of a side when n ids are kept; see encode_record. */
 void side_cut_source(const struct side *side, size_t n, struct ids *out);
 void side_cut_target(const struct side *side, size_t n, struct ids *out);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "template/dialog.h"
+#include "template/thought.h"
 
 void encode_lengths(uint32_t source, uint32_t target, uint32_t cutoff, uint32_t *s, uint32_t *t)
 {
@@ -70,7 +71,8 @@ static int encode_sft(const struct encode_settings *s, const struct token *tok,
 {
 	size_t start = ids->n, from = spans->n, all = 0;
 	struct dialog turns = { 0 };
-	int rc = dialog_encode(&turns, s, tok, &r->system, r->messages, r->n_messages, err);
+	const struct opening o = { &r->system, &r->tools };
+	int rc = dialog_encode(&turns, s, tok, &o, r->messages, r->n_messages, err);
 
 	if (rc == 0 && (r->n_messages == 0 || r->n_messages % 2))
 		rc = err_set(err, "the last message must be the assistant's");
@@ -98,6 +100,26 @@ static int encode_sft(const struct encode_settings *s, const struct token *tok,
 			       .spans = (struct span *)(spans->p + from),
 			       .n_spans = (uint32_t)((spans->n - from) / sizeof(struct span)) };
 	return 0;
+}
+
+/* A candidate; *empty: it has no thought where the settings want one before it. */
+static int encode_candidate(struct side *side, const struct encode_settings *s,
+			    const struct token *tok, const struct message *m, bool *empty,
+			    struct err *err)
+{
+	struct message bare = *m;
+	struct buf room = { 0 };
+	int rc = 0;
+
+	if (s->template->thinks && s->thinking == THINKING_FALSE)
+		bare = thought_removed(m, &room);
+	*empty = s->template->thinks && thought_absent(&bare);
+	if (*empty && s->thinking == THINKING_TRUE)
+		rc = dialog_thought(side, s->template, tok, err);
+	if (rc == 0)
+		rc = dialog_target(side, s->template, tok, &bare, err);
+	buf_free(&room);
+	return rc;
 }
 
 /* All turns as one source; what may be cut first is the text of the last user message. */
@@ -134,18 +156,23 @@ static int encode_pair(const struct encode_settings *s, const struct token *tok,
 	struct side prompt = { 0 }, answer[2] = { { { 0 }, { 0, 0 } }, { { 0 }, { 0, 0 } } };
 	struct dialog turns = { 0 };
 	uint32_t kept[2];
-	int rc = dialog_encode(&turns, s, tok, &r->system, r->messages, r->n_messages, err);
+	const struct opening o = { &r->system, &r->tools };
+	bool empty[2] = { false, false };
+	int rc = dialog_encode(&turns, s, tok, &o, r->messages, r->n_messages, err);
 
 	if (rc == 0 && r->n_messages % 2 == 0)
 		rc = err_set(err, "the last message before the answers must be the user's");
 	if (rc == 0)
-		rc = dialog_target(&answer[0], s->template, tok, &r->chosen, err);
+		rc = encode_candidate(&answer[0], s, tok, &r->chosen, &empty[0], err);
 	if (rc == 0)
-		rc = dialog_target(&answer[1], s->template, tok, &r->rejected, err);
-	if (rc == 0) {
+		rc = encode_candidate(&answer[1], s, tok, &r->rejected, &empty[1], err);
+	if (rc == 0)
 		join_turns(&turns, &prompt);
+	/* The question is one for both: it is the chosen answer's. */
+	if (rc == 0 && empty[0] && s->thinking != THINKING_TRUE)
+		rc = dialog_thought(&prompt, s->template, tok, err);
+	if (rc == 0)
 		rc = fit_pair(s, &prompt, answer, kept, err);
-	}
 	if (rc == 0) {
 		all = prompt.ids.n + answer[0].ids.n + answer[1].ids.n;
 		side_cut_source(&prompt, kept[0], ids);
@@ -186,12 +213,15 @@ int encode_chat(const struct encode_settings *s, const struct token *tok,
 	size_t skip = system != NULL;
 	struct side all = { 0 };
 	struct dialog turns = { 0 };
-	int rc = dialog_encode(&turns, s, tok, system, messages + skip, n - skip, err);
+	const struct opening o = { system, NULL };
+	int rc = dialog_encode(&turns, s, tok, &o, messages + skip, n - skip, err);
 
 	if (rc == 0 && (n - skip) % 2 == 0)
 		rc = err_set(err, "the last message must be the user's");
 	if (rc == 0) {
 		join_turns(&turns, &all);
+		if (s->template->thinks && s->thinking != THINKING_TRUE)
+			rc = dialog_thought(&all, s->template, tok, err);
 		ids_add(ids, all.ids.v, all.ids.n);
 	}
 	ids_free(&all.ids);

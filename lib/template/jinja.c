@@ -81,7 +81,8 @@ static void add_answer(struct buf *out, const struct template *t)
 
 	buf_printf(&slot, "%s%s", t->header ? t->header : "", t->assistant);
 	add_branch(out, "{% elif message['role'] == 'assistant' %}", slot.p, slot.n,
-		   "message['content']");
+		   t->thinks ? "(message['content'].split('</think>') | last).lstrip('\\n')"
+			     : "message['content']");
 	buf_free(&slot);
 }
 
@@ -105,7 +106,8 @@ static void add_system(struct buf *out, const struct template *t, const char *te
 	buf_str(out, after);
 }
 
-void template_jinja(const struct template *t, const char *system, struct buf *out)
+void template_jinja(const struct template *t, const char *system, enum thinking thinking,
+		    struct buf *out)
 {
 	const char *text = system ? system : t->default_system ? t->default_system : "";
 	/* A bare text between two turns would be part of one of them. */
@@ -130,6 +132,11 @@ void template_jinja(const struct template *t, const char *system, struct buf *ou
 	if (t->header) {
 		buf_str(out, "{% if add_generation_prompt %}");
 		add_branch(out, "", t->header, strlen(t->header), "''");
+		if (t->thinks)
+			buf_printf(out,
+				   "{%% if not (enable_thinking if enable_thinking is defined else "
+				   "%s) %%}{{ '<think>\\n\\n</think>\\n\\n' }}{%% endif %%}",
+				   thinking == THINKING_TRUE ? "true" : "false");
 		buf_str(out, "{% endif %}");
 	}
 }

@@ -44,7 +44,18 @@ static void dump_real(double x, struct buf *out)
 	}
 }
 
-static void dump_object(const json_t *v, struct buf *out)
+static void dump(const json_t *v, int indent, int depth, struct buf *out);
+
+/* What stands before an item: ", ", or a line of its own with indent. */
+static void separate(bool more, int indent, int depth, struct buf *out)
+{
+	if (more)
+		buf_str(out, indent ? "," : ", ");
+	if (indent)
+		buf_printf(out, "\n%*s", indent * depth, "");
+}
+
+static void dump_object(const json_t *v, int indent, int depth, struct buf *out)
 {
 	json_t *o = (json_t *)v;
 	bool more = false;
@@ -53,30 +64,37 @@ static void dump_object(const json_t *v, struct buf *out)
 	for (void *i = json_object_iter(o); i; i = json_object_iter_next(o, i)) {
 		const char *key = json_object_iter_key(i);
 
-		if (more)
-			buf_str(out, ", ");
+		separate(more, indent, depth + 1, out);
 		dump_string(key, strlen(key), out);
 		buf_str(out, ": ");
-		pyjson_dump(json_object_iter_value(i), out);
+		dump(json_object_iter_value(i), indent, depth + 1, out);
 		more = true;
 	}
+	if (more)
+		separate(false, indent, depth, out);
 	buf_char(out, '}');
 }
 
-void pyjson_dump(const struct json_t *v, struct buf *out)
+static void dump_array(const json_t *v, int indent, int depth, struct buf *out)
+{
+	buf_char(out, '[');
+	for (size_t i = 0; i < json_array_size(v); i++) {
+		separate(i > 0, indent, depth + 1, out);
+		dump(json_array_get(v, i), indent, depth + 1, out);
+	}
+	if (json_array_size(v))
+		separate(false, indent, depth, out);
+	buf_char(out, ']');
+}
+
+static void dump(const json_t *v, int indent, int depth, struct buf *out)
 {
 	switch (json_typeof(v)) {
 	case JSON_OBJECT:
-		dump_object(v, out);
+		dump_object(v, indent, depth, out);
 		break;
 	case JSON_ARRAY:
-		buf_char(out, '[');
-		for (size_t i = 0; i < json_array_size(v); i++) {
-			if (i)
-				buf_str(out, ", ");
-			pyjson_dump(json_array_get(v, i), out);
-		}
-		buf_char(out, ']');
+		dump_array(v, indent, depth, out);
 		break;
 	case JSON_STRING:
 		dump_string(json_string_value(v), json_string_length(v), out);
@@ -90,4 +108,14 @@ void pyjson_dump(const struct json_t *v, struct buf *out)
 	default:
 		buf_str(out, json_is_true(v) ? "true" : json_is_false(v) ? "false" : "null");
 	}
+}
+
+void pyjson_dump(const struct json_t *v, struct buf *out)
+{
+	dump(v, 0, 0, out);
+}
+
+void pyjson_dump_indented(const struct json_t *v, int n, struct buf *out)
+{
+	dump(v, n, 0, out);
 }

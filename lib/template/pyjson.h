@@ -9,5 +9,7 @@
 struct json_t;
 
 void pyjson_dump(const struct json_t *v, struct buf *out);
+/* The same with indent=n. */
+void pyjson_dump_indented(const struct json_t *v, int n, struct buf *out);
 
 #endif

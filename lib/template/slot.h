@@ -5,10 +5,19 @@
 
 #include "template/template.h"
 
-/* What takes the place of {content}: lead (a fused system text; not counted as content) and text. */
+#define THINK_OPEN  "<think>"
+#define THINK_CLOSE "</think>"
+
+/*
+ * What takes the place of {content}: lead (a fused system text; not counted as content) and text, in
+ * which a thought at the beginning has the markers <think> and </think>, and each `glue`, which is
+ * slot text, its own. Tools, as plain text, take that of {tools}.
+ */
 struct slot_fill {
-	const char *lead, *text;
-	size_t n_lead, n;
+	const char *lead, *text, *tools;
+	size_t n_lead, n, n_tools;
+	size_t n_thought; /* bytes of text up to the end of </think>; 0: none */
+	const char *glue; /* NULL: none */
 };
 
 /* Positions [begin, end) of ids that hold the text alone: what may be cut. */
@@ -24,7 +33,7 @@ int slot_check(const struct template *t, const struct token *tok, struct err *er
 int slot_encode(const struct template *t, const struct token *tok, const char *slot,
 		const struct slot_fill *fill, struct ids *out, struct slot_text *where,
 		struct err *err);
-/* Where {content}, {bos}, {eos} or a marker begins at or after p (NULL: none); its length in *n. */
+/* Where {content}, {tools}, {bos}, {eos} or a marker begins at or after p (NULL: none); its length in *n. */
 const char *slot_next(const struct template *t, const char *p, size_t *n);
 
 #endif

@@ -25,12 +25,17 @@ static const struct template table[] = {
 	  .observation = IM_TOOL,
 	  .default_system = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.",
 	  .stop_words = { "<|im_end|>" }, .markers = { QWEN_MARKERS },
-	  .replace_eos = true, .tool_calls = true },
+	  .replace_eos = true, .tools = TOOLS_QWEN },
+	{ .name = "qwen3",
+	  .system = IM_SYSTEM, .user = IM_USER, .header = IM_HEADER, .assistant = IM_ASSISTANT,
+	  .observation = IM_TOOL,
+	  .stop_words = { "<|im_end|>" }, .markers = { QWEN_MARKERS, THINK_OPEN, THINK_CLOSE },
+	  .replace_eos = true, .tools = TOOLS_QWEN, .thinks = true },
 	{ .name = "qwen3_nothink",
 	  .system = IM_SYSTEM, .user = IM_USER, .header = IM_HEADER, .assistant = IM_ASSISTANT,
 	  .observation = IM_TOOL,
 	  .stop_words = { "<|im_end|>" }, .markers = { QWEN_MARKERS },
-	  .replace_eos = true, .tool_calls = true },
+	  .replace_eos = true, .tools = TOOLS_QWEN },
 	{ .name = "chatml",
 	  .system = IM_SYSTEM, .user = IM_USER, .header = IM_HEADER, .assistant = IM_ASSISTANT,
 	  .observation = "<|im_start|>tool\n{content}<|im_end|>\n" IM_HEADER,
@@ -57,7 +62,7 @@ static const struct template table[] = {
 			 LLAMA3_HEADER,
 	  .stop_words = { "<|eot_id|>", "<|eom_id|>" },
 	  .markers = { "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>" },
-	  .replace_eos = true },
+	  .replace_eos = true, .tools = TOOLS_LLAMA3 },
 	{ .name = "llama2",
 	  .system = "<<SYS>>\n{content}\n<</SYS>>\n\n",
 	  .user = "{bos}[INST] {content} [/INST]", .assistant = "{content}{eos}",
@@ -128,11 +133,6 @@ const struct template *template_find(const char *name, struct err *err)
 	for (size_t i = 0; i < N_TEMPLATES; i++)
 		if (!strcmp(table[i].name, name))
 			return &table[i];
-	if (!strcmp(name, "qwen3")) {
-		err_set(err, "template 'qwen3' (thinking) is not implemented; "
-			     "'qwen3_nothink' trains and talks without thinking");
-		return NULL;
-	}
 	for (size_t i = 0; i < N_TEMPLATES; i++)
 		if (name_distance(name, table[i].name) < best) {
 			best = name_distance(name, table[i].name);
@@ -143,6 +143,13 @@ const struct template *template_find(const char *name, struct err *err)
 	else
 		err_set(err, "unknown template '%.64s'; there are %s", name, template_names());
 	return NULL;
+}
+
+enum thinking thinking_of(const char *name)
+{
+	if (!name || !strcmp(name, "true"))
+		return THINKING_TRUE;
+	return strcmp(name, "false") ? THINKING_NULL : THINKING_FALSE;
 }
 
 const char *template_names(void)

@@ -10,6 +10,9 @@
 #include "shard/shard.h"
 #include "token/token.h"
 
+/* In whose manner tools are described to the model, and called by it. */
+enum tool_form { TOOLS_NONE, TOOLS_QWEN, TOOLS_LLAMA3 };
+
 /*
  * One row of slot_table.c. Slots are text with {content}, {bos} and {eos}; the latter two become the
  * tokenizer's ids. Of the markers, those that the tokenizer has as tokens become ids wherever they
@@ -25,16 +28,24 @@ struct template {
 	const char *observation; /* a tool's answer; NULL: as user */
 	const char *default_system; /* NULL: none */
 	const char *stop_words[4]; /* ends with NULL; the first ends a turn */
-	const char *markers[8]; /* ends with NULL */
+	const char *markers[10]; /* ends with NULL */
 	bool replace_eos; /* the first stop word takes the place of the tokenizer's eos */
 	bool fused_system; /* the system slot's text stands inside the first user slot */
-	bool tool_calls; /* function messages in Qwen's form; others have no form for them */
+	enum tool_form tools;
+	bool thinks; /* an answer may begin with <think>, a thought, </think> and an empty line */
 };
 
+/* "true", "false", "null"; NULL is true. */
+enum thinking thinking_of(const char *name);
 /* NULL with the nearest name in err. */
 const struct template *template_find(const char *name, struct err *err);
 /* "qwen, smollm2, ..." for messages. */
 const char *template_names(void);
+
+/* LLaMA-Factory's enable_thinking. true: answers without a thought are trained to begin with an empty
+ * one. false: thoughts are taken out, and an empty one ends the question. null: they stay, and an
+ * empty one ends the question where the answer has none. */
+enum thinking { THINKING_TRUE, THINKING_FALSE, THINKING_NULL };
 
 /* How examples are cut and what is trained (LLaMA-Factory's keys of the same name). */
 struct encode_settings {
@@ -42,6 +53,8 @@ struct encode_settings {
 	const char *system; /* default_system; NULL: the template's own, "": none */
 	uint32_t cutoff_len;
 	bool train_on_prompt, mask_history;
+	enum thinking thinking; /* for templates that think */
+	bool preserve_thinking; /* thoughts of earlier answers stay, also where they are not trained */
 };
 
 struct encode_counts {
@@ -80,9 +93,11 @@ void template_stops(const struct template *t, const struct token *tok, struct id
  * has one when add_generation_prompt is true. It renders what encode_chat feeds when the settings'
  * system prompt is `system` (NULL: the template's own) and add_generation_prompt is true. Templates
  * without a header render the same whether it is or not. A later system message stands where it is
- * or, where the template has no form for that, raises an exception; so does an unknown role.
+ * or, where the template has no form for that, raises an exception; so does an unknown role. Where the
+ * template thinks, earlier thoughts are left out, and the variable enable_thinking stands over `thinking`.
  */
-void template_jinja(const struct template *t, const char *system, struct buf *out);
+void template_jinja(const struct template *t, const char *system, enum thinking thinking,
+		    struct buf *out);
 /* The same for Ollama's TEMPLATE: of a conversation that ends in a question it renders what encode_chat
  * feeds, but for a bos at the beginning where the tokenizer adds one: Ollama does, too. */
 void template_ollama(const struct template *t, const struct token *tok, struct buf *out);

@@ -177,6 +177,7 @@ static int describe(struct run *r, struct err *err)
 		.template_name = r->shard.info.template_name,
 		/* A shard's null says that none was put in, a provenance's that nothing is known. */
 		.system = info->system || !info->template_name ? info->system : "",
+		.thinking = info->thinking,
 	};
 	return 0;
 }

@@ -54,7 +54,7 @@ fires malformed-history-roles.jsonl \
 	"malformed-history-roles.jsonl:4:19: error: no messages [malformed-history]"
 fires duplicate-key.jsonl "duplicate-key.jsonl:1:37: error: duplicate object key near '\"output\"' [duplicate-key]"
 fires chosen-equals-rejected.jsonl "chosen-equals-rejected.jsonl:1:44: error: chosen and rejected are the same text [chosen-equals-rejected]"
-fires unsupported-tools.jsonl "unsupported-tools.jsonl:1:46: error: tool descriptions cannot be trained on yet [unsupported-tools]"
+fires malformed-tools.jsonl "malformed-tools.jsonl:1:46: error: \"tools\" is not a JSON array of functions that have a \"name\" [malformed-tools]"
 fires bom.json "bom.json:1:1: warning: the file begins with a byte order mark [bom]"
 fires control-character.jsonl "control-character.jsonl:1:34: warning: control character U+0007 in text [control-character]"
 fires special-token-text.jsonl "special-token-text.jsonl:1:34: warning: \"<|im_end|>\" in text looks like a special token; it will be trained on as plain text [special-token-text]"

@@ -70,7 +70,6 @@ static void test_find(void)
 	struct err err = { 0 };
 
 	check(!template_find("qwen2", &err) && strstr(err.msg, "'qwen'"), "%s", err.msg);
-	check(!template_find("qwen3", &err) && strstr(err.msg, "qwen3_nothink"), "%s", err.msg);
 	check(!template_find("somethingelse", &err) && strstr(err.msg, "vicuna, zephyr"), "%s",
 	      err.msg);
 }
@@ -327,7 +326,7 @@ static void test_jinja(void)
 	struct err err = { 0 };
 	struct buf out = { 0 };
 
-	template_jinja(template_find("smollm", &err), "Don't \"panic\"\n", &out);
+	template_jinja(template_find("smollm", &err), "Don't \"panic\"\n", THINKING_TRUE, &out);
 	check_str(out.p,
 		  "{% if messages and messages[0]['role'] == 'system' %}{% set system = "
 		  "messages[0]['content'] or 'Don\\'t \"panic\"\\n' %}{% set turns = messages[1:] "
@@ -344,7 +343,7 @@ static void test_jinja(void)
 		  "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
 		  "Jinja text");
 	buf_reset(&out);
-	template_jinja(template_find("gemma", &err), NULL, &out);
+	template_jinja(template_find("gemma", &err), NULL, THINKING_TRUE, &out);
 	check_str(out.p,
 		  "{% if messages and messages[0]['role'] == 'system' %}{% set system = "
 		  "messages[0]['content'] or '' %}{% set turns = messages[1:] %}{% else %}{% set "
@@ -362,6 +361,40 @@ static void test_jinja(void)
 		  "%}{{ '<start_of_turn>model\\n' }}{% endif %}",
 		  "Jinja text of a fused system prompt");
 	buf_free(&out);
+}
+
+/* Thoughts of one conversation, in ids and in Jinja. */
+static void test_thoughts(void)
+{
+	static const char thought[] = "<think>\nHm.\n</think>\n\nYes.";
+	struct message m[] = { say(ROLE_USER, "A"), say(ROLE_ASSISTANT, thought),
+			       say(ROLE_USER, "B") };
+	struct encode_settings s = { .cutoff_len = 2048 };
+	struct err err = { 0 };
+
+	s.template = template_find("qwen3", &err);
+	for (s.thinking = THINKING_TRUE; s.thinking <= THINKING_NULL; s.thinking++) {
+		struct buf text = { 0 };
+		struct ids ids = { 0 };
+
+		check(!encode_chat(&s, tok, m, 3, &ids, &err), "%s", err.msg);
+		token_decode(tok, ids.v, ids.n, false, &text);
+		check(!strstr(text.p, "Hm."), "an earlier thought is not fed again");
+		check(ends_with(text.p, s.thinking == THINKING_TRUE ? "<|im_start|>assistant\n"
+								    : "<think>\n\n</think>\n\n"),
+		      "the end of the question says whether to think");
+		ids_free(&ids);
+		buf_reset(&text);
+		template_jinja(s.template, NULL, s.thinking, &text);
+		check(strstr(text.p, s.thinking == THINKING_TRUE
+					     ? "is defined else true)"
+					     : "is defined else false)") != NULL,
+		      "so does Jinja");
+		buf_free(&text);
+	}
+	check(thinking_of(NULL) == THINKING_TRUE && thinking_of("false") == THINKING_FALSE &&
+		      thinking_of("null") == THINKING_NULL,
+	      "names");
 }
 
 static bool ends_in_header(const struct template *t, const char *slot)
@@ -391,7 +424,7 @@ static void test_headers(void)
 			bad++;
 		}
 	}
-	check(n == 17 && with == 14 && !bad, "%d of %d templates have a header, %d bad", with, n,
+	check(n == 18 && with == 15 && !bad, "%d of %d templates have a header, %d bad", with, n,
 	      bad);
 	mem_free(names);
 }
@@ -412,6 +445,7 @@ int main(void)
 		test_history();
 		test_pair();
 		test_chat();
+		test_thoughts();
 	}
 	token_close(tok);
 	rmdir(folder);
