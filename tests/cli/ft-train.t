@@ -100,7 +100,7 @@ exits 0 "save_total_limit beside an older run's checkpoints" ft-sft "$T/c.yaml" 
 ok $? "keeps its own newest"
 
 # A killed trainer leaves nothing under a final name, and is run again.
-ft-sft "$T/c.yaml" "$T/sft.tok.zst" "output_dir=$T/x" num_train_epochs=4000 >/dev/null 2>&1 &
+ft-sft "$T/c.yaml" "$T/sft.tok.zst" "output_dir=$T/x" num_train_epochs=4000 save_strategy=no >/dev/null 2>&1 &
 pid=$!
 sleep 0.5
 kill -9 $pid
@@ -116,7 +116,7 @@ exits 2 "overwriting with a model that is not there" sft "output_dir=$T/z" overw
 same "$T/x/adapter_model.safetensors" "$T/z/adapter_model.safetensors" "leaves the older adapter"
 exits 0 "an adapter is continued in its own folder" sft "output_dir=$T/z" overwrite_output_dir=true \
 	"adapter_name_or_path=$T/z"
-ft-sft "$T/c.yaml" "$T/sft.tok.zst" "output_dir=$T/y" num_train_epochs=4000 >/dev/null 2>"$T/err" &
+ft-sft "$T/c.yaml" "$T/sft.tok.zst" "output_dir=$T/y" num_train_epochs=4000 save_strategy=no >/dev/null 2>"$T/err" &
 pid=$!
 sleep 0.5
 kill -TERM $pid
