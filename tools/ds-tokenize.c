@@ -16,11 +16,12 @@
 #include "token/token.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 struct args {
-	const char *out, *tokenizer, *stage, *dataset_dir, *template, *system, *explain;
+	const char *out, *val, *tokenizer, *stage, *dataset_dir, *template, *system, *explain;
 	struct opt_list datasets;
 	long cutoff_len, threads;
 	bool mask_history, train_on_prompt;
@@ -39,6 +40,7 @@ struct args {
 static const struct opt opts[] = {
 	TEXT('o', "output", "SHARD", out, "write here instead of standard output"),
 	TEXT('t', "tokenizer", "PATH", tokenizer, "tokenizer.json, model folder or GGUF file"),
+	TEXT(0, "val", "SHARD", val, "write what is held out here (val_size, eval_dataset)"),
 	TEXT(0, "stage", "sft|dpo", stage, "what the data is for (default: what it looks like)"),
 	{ OPT_LIST, 'd', "dataset", "NAME|FILE", "a data set; may be given again",
 	  offsetof(struct args, datasets), 0, 0 },
@@ -68,7 +70,7 @@ static const struct cmd cmd = {
 		"Settings come from options or LLaMA-Factory's keys (dataset, dataset_dir, "
 		"template,\n"
 		"cutoff_len, mask_history, train_on_prompt, default_system, stage, max_samples,\n"
-		"model_name_or_path); options win.\n\n"
+		"mix_strategy, val_size, model_name_or_path ...: config(5)); options win.\n\n"
 		"  ds-tokenize -t models/qwen --template qwen -d jokes.json -o jokes.tok.zst\n"
 		"  ds-tokenize pipelines/soviet_v3/sft.yaml cutoff_len=512 -o sft.tok.zst\n"
 		"  echo '{\"text\": \"hello\"}' | ds-tokenize --ids -t models/qwen\n\n"
@@ -80,19 +82,27 @@ static const struct cmd cmd = {
 
 /* ---- data sets ---- */
 
+/* Data sets that become one shard. */
+struct part {
+	const char *keys; /* names, a list; NULL: those of the options */
+	struct dataset *sets;
+	size_t n;
+	struct buf sources; /* JSON */
+	uint64_t held;
+};
+
 /* What one run needs, put together from options and config. */
 struct job {
 	struct config config;
-	const char **datasets; /* names; owned as a whole */
-	size_t n_datasets;
+	const struct args *args;
+	double *shares;
+	size_t n_shares;
 	struct token *tok;
 	struct encode_settings settings;
 	struct encode_counts counts;
 	enum shard_stage stage;
-	struct shard_writer *writer;
-	bool any; /* a record was written */
-	struct buf sources;
-	struct jsonw sources_json;
+	struct shard_writer *writer, *held;
+	struct part train, eval;
 	int threads;
 };
 
@@ -134,28 +144,43 @@ static int read_config(struct job *job, const struct args *args, char **v, int n
 	return 0;
 }
 
-static void list_datasets(struct job *job, const struct args *args)
+static int add_dataset(struct job *job, struct part *p, const char *name, struct err *err)
 {
-	const char *rest = job->config.dataset, *item;
+	p->sets = mem_grow(p->sets, p->n + 1, sizeof(*p->sets));
+	p->sets[p->n] = (struct dataset){ 0 };
+	return dataset_open(&p->sets[p->n++], name, job->config.dataset_dir, err);
+}
+
+static int open_datasets(struct job *job, struct part *p, struct err *err)
+{
+	const struct opt_list *given = &job->args->datasets;
+	const char *rest = p->keys, *item;
 	size_t n;
 
-	job->datasets = mem_new(1, sizeof(*job->datasets));
-	for (size_t i = 0; i < args->datasets.n; i++) {
-		job->datasets = mem_grow(job->datasets, i + 1, sizeof(*job->datasets));
-		job->datasets[job->n_datasets++] = args->datasets.v[i];
-	}
-	while (!args->datasets.n && (item = config_list_next(&rest, &n))) {
-		job->datasets =
-			mem_grow(job->datasets, job->n_datasets + 1, sizeof(*job->datasets));
-		job->datasets[job->n_datasets++] = arena_strndup(&job->config.arena, item, n);
-	}
+	for (size_t i = 0; !rest && i < given->n; i++)
+		if (add_dataset(job, p, given->v[i], err) < 0)
+			return -1;
+	while ((item = config_list_next(&rest, &n)))
+		if (add_dataset(job, p, arena_strndup(&job->config.arena, item, n), err) < 0)
+			return -1;
+	return 0;
+}
+
+static void close_part(struct part *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		dataset_close(&p->sets[i]);
+	mem_free(p->sets);
+	buf_free(&p->sources);
 }
 
 static int check_settings(struct job *job, struct err *err)
 {
 	const struct config *c = &job->config;
 
-	if (!job->n_datasets)
+	job->train.keys = job->args->datasets.n ? NULL : c->dataset;
+	job->eval.keys = c->eval_dataset;
+	if (!job->train.keys && !job->args->datasets.n)
 		return err_set(err, "no data set; give --dataset or the key dataset");
 	if (!c->template)
 		return err_set(err, "no template; give --template or the key template: %s",
@@ -166,6 +191,8 @@ static int check_settings(struct job *job, struct err *err)
 		return err_set(err, "stage '%s' is not supported; it takes sft or dpo", c->stage);
 	if (c->mask_history && c->train_on_prompt)
 		return err_set(err, "mask_history and train_on_prompt exclude each other");
+	if (job->args->val && !job->eval.keys && c->val_size == 0)
+		return err_set(err, "--val: nothing is held out; give val_size or eval_dataset");
 	job->settings = (struct encode_settings){ .template = template_find(c->template, err),
 						  .system = c->default_system,
 						  .cutoff_len = (uint32_t)c->cutoff_len,
@@ -176,13 +203,11 @@ static int check_settings(struct job *job, struct err *err)
 	return job->settings.template ? 0 : -1;
 }
 
-static int open_writer(struct job *job, const char *path, struct err *err)
+/* What shaped the examples, as far as it was not left alone. */
+static void write_settings(const struct job *job, struct buf *out)
 {
 	const struct config *c = &job->config;
-	const char *system =
-		c->default_system ? c->default_system : job->settings.template->default_system;
-	struct buf settings = { 0 };
-	struct jsonw w = { .out = &settings };
+	struct jsonw w = { .out = out };
 
 	jsonw_open(&w, '{');
 	jsonw_kint(&w, "cutoff_len", c->cutoff_len);
@@ -191,86 +216,135 @@ static int open_writer(struct job *job, const char *path, struct err *err)
 	if (job->settings.template->thinks)
 		jsonw_kbool(&w, "preserve_thinking", c->preserve_thinking);
 	jsonw_kint(&w, "max_samples", c->max_samples);
+	if (job->train.n > 1 && strcmp(c->mix_strategy, "concat")) {
+		jsonw_kstr(&w, "mix_strategy", c->mix_strategy);
+		jsonw_kstr(&w, "interleave_probs", c->interleave_probs);
+	}
+	if (c->val_size > 0)
+		jsonw_knum(&w, "val_size", c->val_size, 17);
+	if (c->seed != 42)
+		jsonw_kint(&w, "seed", c->seed);
 	jsonw_kint(&w, "semantics", cmd.semantics);
 	jsonw_close(&w, '}');
-	job->writer = shard_writer_open(path,
-					&(struct shard_info){
-						.stage = job->stage,
-						.tokenizer_hash = token_hash(job->tok),
-						.vocab_size = token_count(job->tok),
-						.template_name = job->settings.template->name,
-						.system = system && *system ? system : NULL,
-						.thinking = job->settings.template->thinks
-								    ? c->enable_thinking
-								    : NULL,
-						.settings = settings.p },
-					err);
-	buf_free(&settings);
-	return job->writer ? 0 : -1;
 }
 
-static int add_source(struct job *job, const struct dataset *d, long records, struct err *err)
+static struct shard_writer *open_writer(struct job *job, const char *path, struct err *err)
 {
-	struct jsonw *w = &job->sources_json;
-	struct hash_hex hash = { "" };
+	const struct config *c = &job->config;
+	const struct template *t = job->settings.template;
+	const char *system = c->default_system ? c->default_system : t->default_system;
+	struct buf settings = { 0 };
+	struct shard_info info = { .stage = job->stage,
+				   .tokenizer_hash = token_hash(job->tok),
+				   .vocab_size = token_count(job->tok),
+				   .template_name = t->name,
+				   .system = system && *system ? system : NULL,
+				   .thinking = t->thinks ? c->enable_thinking : NULL };
+	struct shard_writer *w;
 
-	if (strcmp(d->path, "-") && hash_path(&hash, d->path, err) < 0)
-		return -1;
-	jsonw_open(w, '{');
-	jsonw_kstr(w, "file", d->path);
-	jsonw_kstr(w, "sha256", hash.s[0] ? hash.s : NULL);
-	jsonw_kint(w, "records", records);
-	jsonw_close(w, '}');
+	write_settings(job, &settings);
+	info.settings = settings.p;
+	w = shard_writer_open(path, &info, err);
+	buf_free(&settings);
+	return w;
+}
+
+static int list_sources(struct part *p, const struct mix *mix, struct err *err)
+{
+	struct jsonw w = { .out = &p->sources };
+
+	jsonw_open(&w, '[');
+	for (size_t i = 0; i < p->n; i++) {
+		struct hash_hex hash = { "" };
+
+		if (strcmp(p->sets[i].path, "-") && hash_path(&hash, p->sets[i].path, err) < 0)
+			return -1;
+		jsonw_open(&w, '{');
+		jsonw_kstr(&w, "file", p->sets[i].path);
+		jsonw_kstr(&w, "sha256", hash.s[0] ? hash.s : NULL);
+		jsonw_kint(&w, "records", (int64_t)mix_given(mix, i));
+		jsonw_close(&w, '}');
+	}
+	jsonw_close(&w, ']');
 	return 0;
 }
 
-static int add_records(struct job *job, const struct dataset *d, struct err *err)
+/* A part's records into `to`, what is held out of them into `held`. */
+static int encode_part(struct job *job, struct part *p, double val_size, struct shard_writer *to,
+		       struct shard_writer *held, struct err *err)
 {
+	const struct config *c = &job->config;
+	struct mix_settings s = { .strategy = mix_strategy_of(c->mix_strategy),
+				  .shares = p == &job->train ? job->shares : NULL,
+				  .max_samples = (uint64_t)c->max_samples,
+				  .val_size = val_size,
+				  .seed = (uint64_t)c->seed };
+	struct mix *mix = mix_open(&s, p->sets, p->n, err);
 	struct bulk bulk = { .settings = &job->settings,
 			     .tok = job->tok,
-			     .writer = job->writer,
+			     .mix = mix,
+			     .writer = to,
+			     .held = held,
 			     .counts = &job->counts,
-			     .most = (size_t)job->config.max_samples,
 			     .threads = job->threads };
-	size_t n;
+	int rc = mix ? bulk_encode(&bulk, p->sets, &p->held, err) : -1;
+	uint64_t n = 0;
 
-	if (bulk_encode(&bulk, d, &n, err) < 0)
-		return -1;
-	job->any |= n > 0;
-	return add_source(job, d, (long)n, err);
+	for (size_t i = 0; rc == 0 && i < p->n; i++)
+		n += mix_given(mix, i);
+	if (rc == 0 && n == 0)
+		rc = err_set(err, "%s: no records", dataset_label(&p->sets[0]));
+	if (rc == 0)
+		rc = list_sources(p, mix, err);
+	mix_close(mix);
+	return rc;
 }
 
-static int add_dataset(struct job *job, const char *name, const char *out, struct err *err)
+/* Without a stage the first data set decides. */
+static int find_stage(struct job *job, struct err *err)
 {
-	struct dataset d;
-	int rc = dataset_open(&d, name, job->config.dataset_dir, err);
+	const char *stage = job->config.stage;
 
-	if (rc == 0 && !job->writer) {
-		/* Without --stage the first data set decides. */
-		if (!job->config.stage)
-			job->config.stage = d.ranking ? "dpo" : "sft";
-		job->stage = strcmp(job->config.stage, "dpo") ? SHARD_SFT : SHARD_DPO;
-		rc = open_writer(job, out, err);
-	}
-	if (rc == 0)
-		rc = dataset_fits(&d, job->stage == SHARD_DPO, err);
-	if (rc == 0)
-		rc = add_records(job, &d, err);
-	dataset_close(&d);
-	return rc;
+	if (!stage)
+		stage = job->train.sets[0].ranking ? "dpo" : "sft";
+	job->stage = strcmp(stage, "dpo") ? SHARD_SFT : SHARD_DPO;
+	for (size_t i = 0; i < job->train.n; i++)
+		if (dataset_fits(&job->train.sets[i], job->stage == SHARD_DPO, err) < 0)
+			return -1;
+	for (size_t i = 0; i < job->eval.n; i++)
+		if (dataset_fits(&job->eval.sets[i], job->stage == SHARD_DPO, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int commit(struct shard_writer **w, const struct part *p, struct shard_info *done,
+		  struct err *err)
+{
+	struct shard_writer *mine = *w;
+
+	*w = NULL;
+	shard_writer_sources(mine, p->sources.p);
+	return shard_writer_close(mine, done, err);
 }
 
 static int finish(struct job *job, struct err *err)
 {
-	struct shard_writer *w = job->writer;
-	struct shard_info done;
+	struct shard_info done, held = { 0 };
+	bool val = job->held != NULL;
 
-	jsonw_close(&job->sources_json, ']');
-	shard_writer_sources(w, job->sources.p);
-	job->writer = NULL;
-	if (shard_writer_close(w, &done, err) < 0)
+	if (val && commit(&job->held, job->eval.n ? &job->eval : &job->train, &held, err) < 0)
+		return -1;
+	if (commit(&job->writer, &job->train, &done, err) < 0)
 		return -1;
 	summary(&done, &job->counts, job->config.cutoff_len);
+	if (val)
+		tool_say(cmd.name, "%llu more examples are in %s",
+			 (unsigned long long)held.n_examples, job->args->val);
+	else if (job->train.held)
+		tool_say(cmd.name, "%llu more are held out by val_size; --val SHARD keeps them",
+			 (unsigned long long)job->train.held);
+	else if (job->config.eval_dataset)
+		tool_note("eval_dataset is not read; --val SHARD keeps it");
 	return 0;
 }
 
@@ -287,37 +361,58 @@ static void check_thoughts(const struct job *job)
 			  knows ? "qwen3" : "qwen3_nothink");
 }
 
-static int tokenize(struct job *job, const char *out, struct err *err)
+static int tokenize(struct job *job, struct err *err)
 {
+	const struct args *args = job->args;
+
+	if (open_datasets(job, &job->train, err) < 0 ||
+	    (args->val && job->eval.keys && open_datasets(job, &job->eval, err) < 0) ||
+	    find_stage(job, err) < 0)
+		return -1;
+	if (job->n_shares && job->n_shares != job->train.n)
+		return err_set(err, "interleave_probs has %zu numbers for %zu data sets",
+			       job->n_shares, job->train.n);
 	job->tok = token_open(job->config.model_name_or_path, err);
 	if (!job->tok)
 		return -1;
 	check_thoughts(job);
-	job->sources_json = (struct jsonw){ .out = &job->sources };
-	jsonw_open(&job->sources_json, '[');
-	for (size_t i = 0; i < job->n_datasets; i++)
-		if (add_dataset(job, job->datasets[i], out, err) < 0)
-			return -1;
-	if (!job->any)
-		return err_set(err, "%s: no records", job->datasets[0]);
+	job->writer = open_writer(job, args->out, err);
+	if (!job->writer || (args->val && !(job->held = open_writer(job, args->val, err))))
+		return -1;
+	if (encode_part(job, &job->train, job->config.val_size, job->writer, job->held, err) < 0)
+		return -1;
+	if (job->eval.n && encode_part(job, &job->eval, 0, job->held, NULL, err) < 0)
+		return -1;
 	return finish(job, err);
+}
+
+static void read_shares(struct job *job)
+{
+	const char *rest = job->config.interleave_probs, *item;
+	size_t n;
+
+	while ((item = config_list_next(&rest, &n))) {
+		job->shares = mem_grow(job->shares, job->n_shares + 1, sizeof(*job->shares));
+		job->shares[job->n_shares++] = strtod(item, NULL);
+	}
 }
 
 static int run_datasets(const struct args *args, char **v, int n, struct err *err)
 {
-	struct job job = { .threads = tool_threads(args->threads) };
+	struct job job = { .args = args, .threads = tool_threads(args->threads) };
 	int rc = read_config(&job, args, v, n, err);
 
-	if (rc == 0) {
-		list_datasets(&job, args);
-		rc = check_settings(&job, err);
-	}
 	if (rc == 0)
-		rc = tokenize(&job, args->out, err);
+		rc = check_settings(&job, err);
+	read_shares(&job);
+	if (rc == 0)
+		rc = tokenize(&job, err);
 	shard_writer_abort(job.writer);
+	shard_writer_abort(job.held);
 	token_close(job.tok);
-	mem_free(job.datasets);
-	buf_free(&job.sources);
+	close_part(&job.train);
+	close_part(&job.eval);
+	mem_free(job.shares);
 	config_close(&job.config);
 	return rc;
 }

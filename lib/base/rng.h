@@ -14,6 +14,9 @@ enum rng_stream {
 	RNG_INIT = 2u << 24, /* + tensor */
 	RNG_DROPOUT = 3u << 24, /* + tensor; index from step and position */
 	RNG_SAMPLE = 4u << 24, /* + stream of a batch */
+	RNG_MIX = 5u << 24, /* which data set has its turn */
+	RNG_PICK = 6u << 24, /* + data set: num_samples of it */
+	RNG_HOLD = 7u << 24, /* what is held out for evaluation */
 };
 
 uint32_t rng_u32(uint64_t seed, uint32_t stream, uint64_t index);

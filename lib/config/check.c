@@ -3,6 +3,7 @@
 #include "config/schema.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct checker {
@@ -159,6 +160,49 @@ static void check_weights(struct checker *k)
 			    "float32 here");
 }
 
+static void check_shares(struct checker *k)
+{
+	const struct entry *e = given(k, "interleave_probs");
+	const char *rest = k->c->interleave_probs, *sets = k->c->dataset, *item;
+	size_t n, shares = 0, names = 0;
+
+	while (e && (item = config_list_next(&rest, &n))) {
+		char *end;
+		double x = strtod(item, &end);
+
+		shares++;
+		if (end != item + n || !(x > 0) || isinf(x))
+			problem_add(k->ps, AT_VALUE(e),
+				    "interleave_probs: '%.*s' is not a number above 0",
+				    n < 30 ? (int)n : 30, item);
+	}
+	while (e && sets && config_list_next(&sets, &n))
+		names++;
+	if (e && !strcmp(k->c->mix_strategy, "concat"))
+		problem_add(k->ps, AT_KEY(e),
+			    "interleave_probs: means nothing to mix_strategy concat; take it out, "
+			    "or interleave");
+	else if (e && names && names != shares)
+		problem_add(k->ps, AT_VALUE(e), "interleave_probs: %zu numbers for %zu data sets",
+			    shares, names);
+}
+
+static void check_data(struct checker *k)
+{
+	const struct entry *e = given(k, "val_size");
+	double size = k->c->val_size;
+
+	check_shares(k);
+	if (e && size >= 1 && (size == 1 || size != floor(size)))
+		problem_add(k->ps, AT_VALUE(e),
+			    "val_size: %.10g is neither a part (below 1) nor a number of examples "
+			    "(2 or more)",
+			    size);
+	if (e && size > 0 && given(k, "eval_dataset"))
+		problem_add(k->ps, AT_KEY(e),
+			    "val_size and eval_dataset exclude each other; keep one");
+}
+
 void config_cross_check(struct config *c, enum config_use use, const struct entry *const *at,
 			struct problems *ps, struct buf *notes)
 {
@@ -172,4 +216,5 @@ void config_cross_check(struct config *c, enum config_use use, const struct entr
 	check_other_stage(&k);
 	check_method(&k);
 	check_course(&k);
+	check_data(&k);
 }

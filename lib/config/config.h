@@ -57,6 +57,10 @@ struct config {
 	const char *default_system; /* NULL: the template's own */
 	long cutoff_len;
 	long max_samples; /* of each data set; 0: all */
+	const char *mix_strategy; /* "concat", "interleave_under", ..._over, ..._once */
+	const char *interleave_probs; /* list of numbers above 0; NULL: in turn */
+	const char *eval_dataset; /* list */
+	double val_size; /* above 1: examples; below: a part; 0: none */
 	bool mask_history, train_on_prompt;
 	const char *enable_thinking; /* "true", "false", "null" */
 	bool preserve_thinking;

@@ -28,6 +28,7 @@ struct dataset {
 	const char *path; /* the data file */
 	enum formatting formatting;
 	bool ranking;
+	uint64_t num_samples; /* so many records of it, by chance; 0: all */
 	bool columns_given; /* dataset_info.json maps columns: un-named ones are none */
 	struct columns columns;
 	struct tags tags;
@@ -71,7 +72,10 @@ struct dataset_reader *dataset_reader_open(const struct dataset *d, struct err *
 int dataset_next(struct dataset_reader *r, struct record *rec, struct err *err);
 /* The parts of dataset_next, for those who parse on several threads. dataset_cut: as reader_next. */
 int dataset_cut(struct dataset_reader *r, struct element *e, struct err *err);
-/* 0 or -1. The first element of a data set comes alone; the others may be parsed at the same time. */
+/* The next cut gives the same element again; the first one. */
+void dataset_again(struct dataset_reader *r);
+int dataset_rewind(struct dataset_reader *r, struct err *err);
+/* 0 or -1. Elements may be parsed at the same time. */
 int dataset_parse(struct dataset_reader *r, const struct element *e, struct record *rec,
 		  struct err *err);
 /* What can be said when all are parsed: 0 or -1. */

@@ -152,7 +152,7 @@ static int entry_refuse(const struct entry *n)
 {
 	static const char *const sources[] = { "hf_hub_url", "ms_hub_url", "om_hub_url",
 					       "script_url", "cloud_file_name" };
-	static const char *const others[] = { "subset", "folder", "num_samples" };
+	static const char *const others[] = { "subset", "folder" };
 	const char *split;
 
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
@@ -164,9 +164,8 @@ static int entry_refuse(const struct entry *n)
 				n->name, sources[i]);
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		if (member_value(n->json, others[i]))
-			return err_set(n->err, "data set \"%s\": \"%s\" is not supported%s",
-				       n->name, others[i],
-				       i == 2 ? "; max_samples takes the first ones" : "");
+			return err_set(n->err, "data set \"%s\": \"%s\" is not supported", n->name,
+				       others[i]);
 	if (entry_string(n, n->json, "split", &split) < 0)
 		return -1;
 	if (split && strcmp(split, "train"))
@@ -177,6 +176,7 @@ static int entry_refuse(const struct entry *n)
 static int entry_shape(const struct entry *n)
 {
 	const json_t *ranking = member_value(n->json, "ranking");
+	const json_t *samples = member_value(n->json, "num_samples");
 	const char *formatting;
 	struct dataset *d = n->d;
 
@@ -197,6 +197,10 @@ static int entry_shape(const struct entry *n)
 		return err_set(n->err, "data set \"%s\": \"ranking\" is not true or false",
 			       n->name);
 	d->ranking = json_is_true(ranking);
+	if (samples && (!json_is_integer(samples) || json_integer_value(samples) < 1))
+		return err_set(n->err, "data set \"%s\": \"num_samples\" is not a number above 0",
+			       n->name);
+	d->num_samples = (uint64_t)json_integer_value(samples);
 	if (entry_columns(n) < 0 || entry_tags(n) < 0)
 		return -1;
 	if (d->ranking && (!d->columns.chosen || !d->columns.rejected))

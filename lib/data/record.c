@@ -31,6 +31,23 @@ static bool keep_first(void *arg, const struct finding *f)
 	return true;
 }
 
+static int parse(struct dataset_reader *r, const struct element *e, struct record *rec,
+		 bool teaches, struct err *err);
+
+/* The first record teaches about the others; what is wrong with it is told when it is read. */
+static void learn_first(struct dataset_reader *r)
+{
+	struct err ignored;
+	struct element e;
+	struct record rec;
+
+	if (reader_next(r->r, &e, &ignored) != 1)
+		return;
+	reader_again(r->r);
+	if (parse(r, &e, &rec, true, &ignored) == 0)
+		record_free(&rec);
+}
+
 struct dataset_reader *dataset_reader_open(const struct dataset *d, struct err *err)
 {
 	struct dataset_reader *r;
@@ -48,6 +65,7 @@ struct dataset_reader *dataset_reader_open(const struct dataset *d, struct err *
 	r->r = file;
 	r->own = own;
 	r->check = check_open(d, true, keep_first, NULL);
+	learn_first(r);
 	return r;
 }
 
@@ -92,16 +110,16 @@ static int fail(const struct dataset_reader *r, const struct first *f, struct er
 }
 
 /* What a record teaches about the others: all of it the first one, later ones which columns are there. */
-static void learn(struct dataset_reader *r, const struct check *c)
+static void learn(struct dataset_reader *r, const struct check *c, bool first)
 {
-	if (!r->check->any)
+	if (first)
 		*r->check = *c;
 	else if (c->columns_seen & ~atomic_load_explicit(&r->columns_seen, memory_order_relaxed))
 		atomic_fetch_or(&r->columns_seen, c->columns_seen);
 }
 
-int dataset_parse(struct dataset_reader *r, const struct element *e, struct record *rec,
-		  struct err *err)
+static int parse(struct dataset_reader *r, const struct element *e, struct record *rec,
+		 bool teaches, struct err *err)
 {
 	struct check c = *r->check;
 	struct first first = { .message = "" };
@@ -119,7 +137,31 @@ int dataset_parse(struct dataset_reader *r, const struct element *e, struct reco
 	turns_free(&c.turns);
 	if (!ok)
 		return fail(r, &first, err);
-	learn(r, &c);
+	learn(r, &c, teaches);
+	return 0;
+}
+
+int dataset_parse(struct dataset_reader *r, const struct element *e, struct record *rec,
+		  struct err *err)
+{
+	return parse(r, e, rec, false, err);
+}
+
+void dataset_again(struct dataset_reader *r)
+{
+	reader_again(r->r);
+}
+
+int dataset_rewind(struct dataset_reader *r, struct err *err)
+{
+	struct reader *again = reader_open(r->d->path, err);
+
+	if (!again)
+		return -1;
+	if (r->own)
+		reader_close(r->r);
+	r->r = again;
+	r->own = true;
 	return 0;
 }
 

@@ -6,15 +6,13 @@
 
 struct bulk_run {
 	const struct bulk *b;
-	const struct dataset *d;
-	struct dataset_reader *r;
-	size_t n; /* records read */
-	bool ended; /* before `most` were read */
+	const struct dataset *sets;
+	uint64_t n, n_held; /* records */
 };
 
 struct item {
-	struct element e;
-	struct buf text; /* e's; the reader's window moves on */
+	struct mix_item from;
+	struct buf text; /* its; the reader's window moves on */
 	struct ids ids;
 	struct buf spans;
 	struct example example;
@@ -27,26 +25,25 @@ static int fill(void *arg, void *item, size_t *bytes, struct err *err)
 {
 	struct bulk_run *u = arg;
 	struct item *i = item;
-	int rc;
+	int rc = mix_next(u->b->mix, &i->from, err);
 
-	if (u->b->most && u->n == u->b->most)
-		return 0;
-	rc = dataset_cut(u->r, &i->e, err);
-	u->ended = rc == 0;
 	if (rc != 1)
 		return rc;
 	buf_reset(&i->text);
-	buf_add(&i->text, i->e.p, i->e.n);
-	i->e.p = i->text.p;
-	*bytes = i->e.n;
+	buf_add(&i->text, i->from.e.p, i->from.e.n);
+	i->from.e.p = i->text.p;
+	*bytes = i->from.e.n;
+	u->n_held += i->from.held;
 	if (++u->n % 256 == 0)
-		progress("%s: %zu records", dataset_label(u->d), u->n);
+		progress("%s: %llu records", dataset_label(&u->sets[i->from.set]),
+			 (unsigned long long)u->n);
 	return 1;
 }
 
 static int fail(const struct bulk_run *u, const struct item *i, struct err *err)
 {
-	return err_wrap(err, "%s:%zu:%zu", dataset_label(u->d), i->e.line, i->e.column);
+	return err_wrap(err, "%s:%zu:%zu", dataset_label(&u->sets[i->from.set]), i->from.e.line,
+			i->from.e.column);
 }
 
 static void encode(void *arg, void *item)
@@ -58,7 +55,7 @@ static void encode(void *arg, void *item)
 	i->ids.n = 0;
 	i->counts = (struct encode_counts){ 0 };
 	buf_reset(&i->spans);
-	i->rc = dataset_parse(u->r, &i->e, &rec, &i->err);
+	i->rc = mix_parse(u->b->mix, &i->from, &rec, &i->err);
 	if (i->rc == 0) {
 		i->rc = encode_record(u->b->settings, u->b->tok, &rec, &i->ids, &i->spans,
 				      &i->example, &i->counts, &i->err);
@@ -72,12 +69,13 @@ static int put(void *arg, void *item, struct err *err)
 {
 	const struct bulk_run *u = arg;
 	struct item *i = item;
+	struct shard_writer *to = i->from.held ? u->b->held : u->b->writer;
 
 	if (i->rc < 0) {
 		*err = i->err;
 		return -1;
 	}
-	if (shard_write(u->b->writer, &i->example, err) < 0)
+	if (to && shard_write(to, &i->example, err) < 0)
 		return fail(u, i, err);
 	u->b->counts->truncated += i->counts.truncated;
 	u->b->counts->tokens_lost += i->counts.tokens_lost;
@@ -93,9 +91,9 @@ static void release(void *item)
 	buf_free(&i->spans);
 }
 
-int bulk_encode(const struct bulk *b, const struct dataset *d, size_t *n, struct err *err)
+int bulk_encode(const struct bulk *b, const struct dataset *sets, uint64_t *n_held, struct err *err)
 {
-	struct bulk_run u = { .b = b, .d = d };
+	struct bulk_run u = { .b = b, .sets = sets };
 	struct relay relay = { .arg = &u,
 			       .size = sizeof(struct item),
 			       .threads = b->threads,
@@ -103,15 +101,10 @@ int bulk_encode(const struct bulk *b, const struct dataset *d, size_t *n, struct
 			       .work = encode,
 			       .drain = put,
 			       .release = release };
-	int rc;
+	int rc = relay_run(&relay, err);
 
-	u.r = dataset_reader_open(d, err);
-	if (!u.r)
-		return -1;
-	rc = relay_run(&relay, err);
-	if (rc == 0 && u.ended)
-		rc = dataset_end(u.r, err);
-	*n = u.n;
-	dataset_reader_close(u.r);
+	if (rc == 0)
+		rc = mix_end(b->mix, err);
+	*n_held = u.n_held;
 	return rc;
 }

@@ -67,6 +67,55 @@ got=0
 ds-tokenize --ids --threads 3 -t q.json <faults.jsonl >out 2>err || got=$?
 is "$got $(cat err)" '2 ds-tokenize: standard input:1700: no "text" that is a string' "of two bad lines the first is told"
 
+# mixing and holding out
+mkdir sets
+n=0
+while [ $((n += 1)) -le 30 ]; do echo "{\"instruction\": \"q\", \"output\": \"a$n\"}"; done >sets/a.jsonl
+sed -n '1,12s/a\([0-9]*\)"}/b\1"}/p' sets/a.jsonl >sets/b.jsonl
+echo '{"a": {"file_name": "a.jsonl"}, "b": {"file_name": "b.jsonl"}, "few": {"file_name": "a.jsonl", "num_samples": 5},
+ "many": {"file_name": "b.jsonl", "num_samples": 25}}' >sets/dataset_info.json
+mix() { ds-tokenize -t q.json --template qwen dataset_dir=sets "$@"; }
+answers() { ds-show -t q.json "$1" | sed -n 's/.*\([ab][0-9][0-9]*\).*/\1/p'; }
+exits 0 "concat" mix dataset=a,b -o mix.tok.zst
+has err " 42 examples" "all of both"
+exits 0 "interleave_under" mix dataset=a,b mix_strategy=interleave_under -o mix.tok.zst
+has err " 24 examples" "until the first ends"
+exits 0 "interleave_over" mix dataset=a,b mix_strategy=interleave_over interleave_probs=0.7,0.3 -o mix.tok.zst
+cp mix.tok.zst mix1
+exits 0 "again, one thread" mix dataset=a,b mix_strategy=interleave_over interleave_probs=0.7,0.3 --threads 1 -o mix.tok.zst
+same mix.tok.zst mix1 "the same bytes"
+exits 0 "another seed" mix dataset=a,b mix_strategy=interleave_over interleave_probs=0.7,0.3 seed=1 -o mix.tok.zst
+! cmp -s mix.tok.zst mix1
+ok $? "another order"
+exits 0 "interleave_once" mix dataset=a,b mix_strategy=interleave_once interleave_probs=1,1 -o mix.tok.zst
+has err " 42 examples" "each once"
+exits 0 "num_samples" mix dataset=few,many -o mix.tok.zst
+has err " 30 examples" "fewer and more than there are"
+exits 0 "val_size" mix dataset=a,b val_size=0.1 -o mix.tok.zst --val val.tok.zst
+has err " 37 examples" "is held out of training"
+has err "5 more examples are in val.tok.zst" "rounded up, into a shard of its own"
+{ ds-show --json mix.tok.zst; ds-show --json val.tok.zst; } | sort >got
+exits 0 "nothing held out" mix dataset=a,b -o all.tok.zst
+ds-show --json all.tok.zst | sort >want
+same got want "both together are all"
+exits 0 "val_size without --val" mix dataset=a,b val_size=5 -o mix.tok.zst
+has err "5 more are held out by val_size" "says so"
+exits 0 "eval_dataset" mix dataset=a eval_dataset=b -o mix.tok.zst --val val.tok.zst
+has err "12 more examples" "goes there whole"
+exits 2 "--val with nothing to hold out" mix dataset=a -o x.tok.zst --val y.tok.zst
+exits 2 "val_size that takes all" mix dataset=a val_size=30 -o x.tok.zst --val y.tok.zst
+has err "leaves nothing to train on: there are 30 records" "is refused"
+is "$(ls x.tok.zst* y.tok.zst* 2>/dev/null)" "" "and leaves nothing"
+exits 2 "probabilities of concat" mix dataset=a,b interleave_probs=1,1 -o x.tok.zst
+has err "means nothing to mix_strategy concat" "are refused"
+exits 2 "too few of them" mix dataset=a,b interleave_probs=1 mix_strategy=interleave_over -o x.tok.zst
+has err "1 numbers for 2 data sets" "too"
+exits 2 "one of them is none" mix dataset=a,b interleave_probs=1,-x mix_strategy=interleave_over -o x.tok.zst
+has err "command line:3:18: interleave_probs: '-x' is not a number above 0" "with its place"
+mix dataset=- val_size=2 -o x.tok.zst <sets/a.jsonl 2>err
+is "$?" 2 "holding out of standard input"
+has err "standard input can be read only once" "is refused"
+
 # a filter's input
 feed()
 {

@@ -325,22 +325,16 @@ static void test_missing(void)
 	bad_dpo("pref_loss: sigmoidal\n",
 		"1:12: pref_loss: 'sigmoidal' is unknown; it takes sigmoid",
 		"a slip is not silently sigmoid");
-	bad("packing: true\nquantization_bit: 4\nval_size: 0.1\ndeepspeed: ds.json\n"
-	    "loraplus_lr_ratio: 16\npure_bf16: true\neval_dataset: [a, b]\n",
-	    "1:1: packing: 'true' would change the result and is not implemented; leave the key "
+	bad("use_muon: true\ndeepspeed: ds.json\nneftune_noise_alpha: 5\nlabel_smoothing_factor: "
+	    "0.1\n",
+	    "1:1: use_muon: 'true' would change the result and is not implemented; leave the key "
 	    "out or set it to false\n"
-	    "2:1: quantization_bit: '4' would change the result and is not implemented; leave the "
+	    "2:1: deepspeed: 'ds.json' would change the result and is not implemented; leave the "
 	    "key out or set it to null\n"
-	    "3:1: val_size: '0.1' would change the result and is not implemented; leave the key "
-	    "out or set it to 0\n"
-	    "4:1: deepspeed: 'ds.json' would change the result and is not implemented; leave the "
-	    "key out or set it to null\n"
-	    "5:1: loraplus_lr_ratio: '16' would change the result and is not implemented; leave "
+	    "3:1: neftune_noise_alpha: '5' would change the result and is not implemented; leave "
 	    "the key out or set it to null\n"
-	    "6:1: pure_bf16: 'true' would change the result and is not implemented; leave the key "
-	    "out or set it to false\n"
-	    "7:1: eval_dataset: 'a,b' would change the result and is not implemented; leave the "
-	    "key out or set it to null",
+	    "4:1: label_smoothing_factor: '0.1' would change the result and is not implemented; "
+	    "leave the key out or set it to 0",
 	    "keys that are not implemented");
 }
 
@@ -364,6 +358,11 @@ static void test_cross(void)
 	bad("max_steps: 10\nwarmup_steps: 10\n",
 	    "2:15: warmup_steps: 10 leaves no step at the learning rate; max_steps is 10",
 	    "warm-up to the end");
+	bad("val_size: 1\n",
+	    "1:11: val_size: 1 is neither a part (below 1) nor a number of examples (2 or more)",
+	    "everything held out");
+	bad("val_size: 0.1\neval_dataset: [a, b]\n",
+	    "1:1: val_size and eval_dataset exclude each other; keep one", "two ways to hold out");
 }
 
 static void test_yaml(void)
@@ -461,7 +460,7 @@ static void test_overrides(void)
 	const char *wrong[] = {
 		"lr=1", "lora_rank=0", "--seed", "seed", "template=\xFF", "bf16=yes"
 	};
-	const char *cure[] = { "packing=false", "lora_rank=4" };
+	const char *cure[] = { "use_muon=false", "lora_rank=4" };
 	struct buf problems = { 0 };
 	struct err err = { 0 };
 	struct config c;
@@ -478,7 +477,7 @@ static void test_overrides(void)
 		  "each has its place");
 	config_close(&c);
 	buf_reset(&problems);
-	file_write(path, "packing: true\nlora_rank: 0\n", 27, &err);
+	file_write(path, "use_muon: true\nlora_rank: 0\n", 28, &err);
 	check(!config_load(&c, CONFIG_SFT, path, cure, 2, &problems, &err) && c.lora_rank == 4,
 	      "an override takes the place of a wrong value");
 	unlink(path);
