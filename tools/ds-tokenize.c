@@ -177,6 +177,7 @@ static void close_part(struct part *p)
 static int check_settings(struct job *job, struct err *err)
 {
 	const struct config *c = &job->config;
+	bool packs;
 
 	job->train.keys = job->args->datasets.n ? NULL : c->dataset;
 	job->eval.keys = c->eval_dataset;
@@ -193,9 +194,10 @@ static int check_settings(struct job *job, struct err *err)
 		return err_set(err, "mask_history and train_on_prompt exclude each other");
 	if (job->args->val && !job->eval.keys && c->val_size == 0)
 		return err_set(err, "--val: nothing is held out; give val_size or eval_dataset");
+	packs = c->packing || c->neat_packing;
 	job->settings = (struct encode_settings){ .template = template_find(c->template, err),
 						  .system = c->default_system,
-						  .cutoff_len = (uint32_t)c->cutoff_len,
+						  .cutoff_len = (uint32_t)(c->cutoff_len - packs),
 						  .train_on_prompt = c->train_on_prompt,
 						  .mask_history = c->mask_history,
 						  .thinking = thinking_of(c->enable_thinking),
@@ -210,7 +212,7 @@ static void write_settings(const struct job *job, struct buf *out)
 	struct jsonw w = { .out = out };
 
 	jsonw_open(&w, '{');
-	jsonw_kint(&w, "cutoff_len", c->cutoff_len);
+	jsonw_kint(&w, "cutoff_len", job->settings.cutoff_len);
 	jsonw_kbool(&w, "mask_history", c->mask_history);
 	jsonw_kbool(&w, "train_on_prompt", c->train_on_prompt);
 	if (job->settings.template->thinks)
@@ -336,7 +338,7 @@ static int finish(struct job *job, struct err *err)
 		return -1;
 	if (commit(&job->writer, &job->train, &done, err) < 0)
 		return -1;
-	summary(&done, &job->counts, job->config.cutoff_len);
+	summary(&done, &job->counts, (long)job->settings.cutoff_len);
 	if (val)
 		tool_say(cmd.name, "%llu more examples are in %s",
 			 (unsigned long long)held.n_examples, job->args->val);

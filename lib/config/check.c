@@ -52,14 +52,17 @@ static void check_stage(struct checker *k)
 /* Keys of the other stage: harmless ones are noted, others would be silently without effect. */
 static void check_other_stage(struct checker *k)
 {
-	static const char *const sft_only[] = { "mask_history", "train_on_prompt" };
+	static const char *const sft_only[] = { "mask_history", "train_on_prompt", "packing",
+						"neat_packing" };
 	struct config *c = k->c;
 	unsigned stage = strcmp(c->stage, "dpo") ? CONFIG_SFT : CONFIG_DPO;
 
-	for (size_t i = 0; i < 2 && stage == CONFIG_DPO; i++) {
+	const bool on[] = { c->mask_history, c->train_on_prompt, c->packing, c->neat_packing };
+
+	for (size_t i = 0; i < 4 && stage == CONFIG_DPO; i++) {
 		const struct entry *e = given(k, sft_only[i]);
 
-		if (e && (i ? c->train_on_prompt : c->mask_history))
+		if (e && on[i])
 			problem_add(k->ps, AT_KEY(e), "%s: works in stage sft only; take it out",
 				    sft_only[i]);
 	}

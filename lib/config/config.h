@@ -61,6 +61,8 @@ struct config {
 	const char *interleave_probs; /* list of numbers above 0; NULL: in turn */
 	const char *eval_dataset; /* list */
 	double val_size; /* above 1: examples; below: a part; 0: none */
+	bool packing, neat_packing; /* the same: sequences never see each other */
+	long preprocessing_batch_size; /* examples that are packed together */
 	bool mask_history, train_on_prompt;
 	const char *enable_thinking; /* "true", "false", "null" */
 	bool preserve_thinking;

@@ -53,18 +53,20 @@ int plan_positions(const struct trainer *t)
 /* Tokens of the longest step, as far as they are below `enough`. */
 static int longest_step(const struct trainer *t, const struct wish *w, int enough)
 {
-	uint32_t *order = mem_new(t->shard->n, sizeof(*order));
+	uint32_t *order = mem_new(schedule_order_size(&t->schedule), sizeof(*order));
 	long epoch = -1;
 	int most = 0;
 
 	for (long step = 0; step < t->schedule.total_steps && most < enough; step++) {
-		struct step_window win = schedule_window(&t->schedule, step);
+		struct step_window win;
 		struct sequence v[2];
 		int n = 0, n_v;
 
-		if (win.epoch != epoch)
-			schedule_order(&t->schedule, win.epoch, order);
-		epoch = win.epoch;
+		if (epoch != schedule_epoch_of(&t->schedule, step)) {
+			epoch = schedule_epoch_of(&t->schedule, step);
+			schedule_order(&t->schedule, epoch, order);
+		}
+		win = schedule_window(&t->schedule, step, order);
 		for (uint32_t i = 0; i < win.n && n < enough; i++)
 			n += alone(t, w, order[win.first + i], v, &n_v);
 		most = n > most ? n : most;
@@ -132,7 +134,8 @@ static void add_host(struct plan *p, const struct trainer *t)
 	    program + PROGRAM_GROWS + (size_t)t->threads * THREAD_GROWS);
 	add(p, "data", "shard", shard_bytes(t->shard));
 	add(p, "data", "order and weights",
-	    t->shard->n * (sizeof(*t->order) + sizeof(*t->weights)));
+	    schedule_order_size(&t->schedule) * sizeof(*t->order) +
+		    t->shard->n * sizeof(*t->weights));
 	if (t->objective->stage == SHARD_DPO)
 		add(p, "data", "reference", 2 * t->shard->n * sizeof(*t->reference));
 	add(p, "data", "batch", batch_bytes(l));

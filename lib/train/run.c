@@ -288,6 +288,9 @@ static void announce(const struct run *r)
 	tool_say(r->kind->tool, "%zu examples, %ld steps, %zu trainable parameters, %s on %s",
 		 r->shard.n, r->t.schedule.total_steps, r->t.lora.n,
 		 r->t.model.act == DT_F32 ? "fp32" : "bf16", r->t.dev->ops->name);
+	if (r->t.bins.n)
+		tool_say(r->kind->tool, "packing: %u sequences of at most %ld tokens", r->t.bins.n,
+			 r->c.cutoff_len - 1);
 	if (r->reference)
 		tool_say(r->kind->tool, "reference: %s", r->reference);
 }

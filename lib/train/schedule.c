@@ -6,7 +6,14 @@
 #include <math.h>
 #include <string.h>
 
-int schedule_open(struct schedule *s, const struct config *c, uint64_t n_examples, struct err *err)
+/* What is counted, shuffled and put into batches: examples, or bins of them. */
+static uint32_t units(const struct schedule *s)
+{
+	return s->bins ? s->bins->n : s->n_examples;
+}
+
+int schedule_open(struct schedule *s, const struct config *c, uint64_t n_examples,
+		  const struct bins *bins, struct err *err)
 {
 	double total;
 
@@ -16,9 +23,10 @@ int schedule_open(struct schedule *s, const struct config *c, uint64_t n_example
 			       (unsigned long long)n_examples);
 	memset(s, 0, sizeof(*s));
 	s->n_examples = (uint32_t)n_examples;
+	s->bins = bins;
 	s->batch_size = (uint32_t)c->per_device_train_batch_size;
 	s->accumulation = (uint32_t)c->gradient_accumulation_steps;
-	s->batches_per_epoch = (s->n_examples + s->batch_size - 1) / s->batch_size;
+	s->batches_per_epoch = (units(s) + s->batch_size - 1) / s->batch_size;
 	s->steps_per_epoch = (s->batches_per_epoch + s->accumulation - 1) / s->accumulation;
 	total = c->max_steps > 0 ? (double)c->max_steps
 				 : ceil(c->num_train_epochs * s->steps_per_epoch);
@@ -50,29 +58,62 @@ double schedule_lr(const struct schedule *s, long step)
 	return s->base_lr; /* constant_with_warmup */
 }
 
-struct step_window schedule_window(const struct schedule *s, long step)
+long schedule_epoch_of(const struct schedule *s, long step)
 {
-	struct step_window w;
+	return step / (long)s->steps_per_epoch;
+}
+
+struct step_window schedule_window(const struct schedule *s, long step, const uint32_t *order)
+{
+	struct step_window w = { .epoch = schedule_epoch_of(s, step) };
 	uint32_t at = (uint32_t)(step % (long)s->steps_per_epoch) * s->accumulation;
 
-	w.epoch = step / (long)s->steps_per_epoch;
 	w.n_batches = s->batches_per_epoch - at < s->accumulation ? s->batches_per_epoch - at
 								  : s->accumulation;
 	w.first = at * s->batch_size;
 	w.n = w.n_batches * s->batch_size;
-	if (w.n > s->n_examples - w.first)
-		w.n = s->n_examples - w.first;
+	if (w.n > units(s) - w.first)
+		w.n = units(s) - w.first;
+	if (s->bins) {
+		const uint32_t *begins = order + s->n_examples;
+		uint32_t end = begins[w.first + w.n];
+
+		w.first = begins[w.first];
+		w.n = end - w.first;
+	}
 	return w;
+}
+
+/* Bins in the order of begins, written out; begins then says where each stands. */
+static void unpack(const struct schedule *s, uint32_t *order, uint32_t *begins)
+{
+	uint32_t at = 0;
+
+	for (uint32_t i = 0; i < s->bins->n; i++) {
+		uint32_t bin = begins[i], n = s->bins->first[bin + 1] - s->bins->first[bin];
+
+		memcpy(order + at, s->bins->items + s->bins->first[bin], n * sizeof(*order));
+		begins[i] = at;
+		at += n;
+	}
+	begins[s->bins->n] = at;
 }
 
 void schedule_order(const struct schedule *s, long epoch, uint32_t *order)
 {
-	if (s->shuffle) {
-		rng_permutation(s->seed, RNG_SHUFFLE + (uint32_t)epoch, order, s->n_examples);
-		return;
-	}
-	for (uint32_t i = 0; i < s->n_examples; i++)
-		order[i] = i;
+	uint32_t *v = s->bins ? order + s->n_examples : order;
+
+	for (uint32_t i = 0; i < units(s); i++)
+		v[i] = i;
+	if (s->shuffle)
+		rng_permutation(s->seed, RNG_SHUFFLE + (uint32_t)epoch, v, units(s));
+	if (s->bins)
+		unpack(s, order, v);
+}
+
+size_t schedule_order_size(const struct schedule *s)
+{
+	return s->n_examples + (s->bins ? (size_t)s->bins->n + 1 : 0);
 }
 
 double schedule_epoch(const struct schedule *s, long steps)

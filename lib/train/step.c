@@ -61,13 +61,15 @@ static void backward(struct trainer *t, struct metrics *m)
 
 int trainer_gradients(struct trainer *t, struct metrics *m, struct err *err)
 {
-	struct step_window win = schedule_window(&t->schedule, t->step);
+	long epoch = schedule_epoch_of(&t->schedule, t->step);
 	const uint32_t *examples;
+	struct step_window win;
 
 	memset(m, 0, sizeof(*m));
-	if (t->order_epoch != win.epoch)
-		schedule_order(&t->schedule, win.epoch, t->order);
-	t->order_epoch = win.epoch;
+	if (t->order_epoch != epoch)
+		schedule_order(&t->schedule, epoch, t->order);
+	t->order_epoch = epoch;
+	win = schedule_window(&t->schedule, t->step, t->order);
 	examples = t->order + win.first;
 	t->objective->weigh(t, &win, examples, t->weights);
 	/* 0 means no dropout: the seed of a step is never that. */

@@ -147,11 +147,29 @@ static int open_buffers(struct trainer *t, struct err *err)
 	t->placed = mem_new(rows, sizeof(*t->placed));
 	t->logp = mem_new(rows, sizeof(*t->logp));
 	t->coef = mem_new(rows, sizeof(*t->coef));
-	t->order = mem_new(t->shard->n, sizeof(*t->order));
+	t->order = mem_new(schedule_order_size(&t->schedule), sizeof(*t->order));
 	t->weights = mem_new(t->shard->n, sizeof(*t->weights));
 	t->order_epoch = -1;
 	t->norm = t->dev->ops->alloc(t->dev, sizeof(float), err);
 	return t->norm ? 0 : -1;
+}
+
+static int open_schedule(struct trainer *t, struct err *err)
+{
+	const struct config *c = t->c;
+	bool packs = (c->packing || c->neat_packing) && t->shard->n <= UINT32_MAX / 2;
+	uint32_t n = (uint32_t)t->shard->n, *lengths = packs ? mem_new(n, sizeof(*lengths)) : NULL;
+	int rc = 0;
+
+	for (uint32_t i = 0; packs && i < n; i++)
+		lengths[i] = t->shard->v[i].n_ids;
+	if (packs)
+		rc = knapsack(&t->bins, lengths, n, (uint32_t)c->cutoff_len - 1,
+			      (uint32_t)c->preprocessing_batch_size, err);
+	mem_free(lengths);
+	if (rc == 0)
+		rc = schedule_open(&t->schedule, c, t->shard->n, packs ? &t->bins : NULL, err);
+	return rc;
 }
 
 int trainer_open(struct trainer *t, const struct config *c, const struct objective *objective,
@@ -184,8 +202,8 @@ int trainer_open(struct trainer *t, const struct config *c, const struct objecti
 		goto out;
 	ops_identity(t->dev, t->back_end);
 	mo.n_positions = plan_positions(t);
-	if (schedule_open(&t->schedule, c, shard->n, err) < 0 ||
-	    find_model(t, &mo, t->merged_names, err) < 0 || check_examples(t, err) < 0 ||
+	if (open_schedule(t, err) < 0 || find_model(t, &mo, t->merged_names, err) < 0 ||
+	    check_examples(t, err) < 0 ||
 	    (last ? continued_lora(t, last, err) : new_lora(t, err)) < 0 ||
 	    plan_make(&t->plan, t, o, err) < 0)
 		goto out;
@@ -223,5 +241,6 @@ void trainer_close(struct trainer *t)
 	mem_free(t->logp);
 	mem_free(t->coef);
 	mem_free(t->weights);
+	bins_free(&t->bins);
 	memset(t, 0, sizeof(*t));
 }

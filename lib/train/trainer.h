@@ -80,6 +80,7 @@ struct trainer {
 	struct batch batch;
 	struct pack pack;
 	struct schedule schedule;
+	struct bins bins; /* of packing */
 	float *reference; /* DPO, by reference_open: log-probabilities (n, 2) of chosen, rejected */
 	/* room for one step */
 	uint32_t *order;

@@ -30,6 +30,9 @@ has h '"stage": "dpo"' "makes a dpo shard by itself"
 exits 2 "preference data for sft" ds-tokenize -t q.json --stage sft --template qwen -d "$zh/dpo_soviet_jokes.json"
 exits 0 "a short cutoff" ds-tokenize -t q.json --cutoff-len 60 --template qwen -d "$zh/sft_complete_v3.json" -o s.tok.zst
 has err "lost to cutoff_len 60" "is counted aloud"
+exits 0 "for packing" ds-tokenize -t q.json --template qwen -d "$zh/sft_complete_v3.json" packing=true cutoff_len=60 -o s.tok.zst
+ds-show --header s.tok.zst | grep -q '"cutoff_len": 59'
+ok $? "a token is left free, as LLaMA-Factory does"
 exits 2 "too short a cutoff" ds-tokenize -t q.json --cutoff-len 6 --template qwen -d "$zh/sft_complete_v3.json" -o x.tok.zst
 has err "sft_complete_v3.json:2:3: cutoff_len 6" "names file, line and column"
 is "$(ls x.tok.zst* 2>/dev/null)" "" "and leaves nothing"

@@ -54,6 +54,19 @@ exits 0 "with dropout, one thread" sft --threads 1 "output_dir=$T/d2" lora_dropo
 same "$T/d1/adapter_model.safetensors" "$T/d2/adapter_model.safetensors" "dropout draws by counter: same bytes"
 ! cmp -s "$T/a/adapter_model.safetensors" "$T/d1/adapter_model.safetensors"
 ok $? "dropout changes the result"
+exits 0 "packing" sft "output_dir=$T/p1" packing=true cutoff_len=16 per_device_train_batch_size=1
+has "$T/err" "packing: 2 sequences of at most 15 tokens" "four examples become two sequences"
+is "$(wc -l <"$T/p1/trainer_log.jsonl" | tr -d ' ')" 8 "which are what batches are made of"
+exits 0 "neat_packing" sft "output_dir=$T/p2" neat_packing=true cutoff_len=16 per_device_train_batch_size=1
+same "$T/p1/adapter_model.safetensors" "$T/p2/adapter_model.safetensors" "is the same: sequences never see each other"
+loss() { sed -n '1s/.*"loss": *\([0-9.]*\).*/\1/p' "$1/trainer_log.jsonl"; }
+sft "output_dir=$T/p3" per_device_train_batch_size=4 bf16=false >/dev/null 2>&1
+sft "output_dir=$T/p4" per_device_train_batch_size=4 bf16=false packing=true cutoff_len=32 >/dev/null 2>&1
+is "$(loss "$T/p4")" "$(loss "$T/p3")" "all four in a step: the loss is that without packing"
+exits 2 "an example that is too long to pack" sft "output_dir=$T/p5" packing=true cutoff_len=8
+has "$T/err" "example 0 of the shard has 8 tokens, packing takes at most cutoff_len - 1 = 7" "is told"
+exits 2 "packing of pairs" ft-dpo "$T/c.yaml" "$T/dpo.tok.zst" "output_dir=$T/p5" packing=true
+has "$T/err" "packing: works in stage sft only" "is refused"
 exits 2 "a memory limit that nothing fits" sft --memory-limit 0.001 "output_dir=$T/m"
 has "$T/err" "GB are allowed; this would fit: --memory-limit" "is refused with what would fit"
 [ ! -e "$T/m" ]
