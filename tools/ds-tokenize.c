@@ -115,6 +115,9 @@ static void summary(const struct shard_info *done, const struct encode_counts *c
 	if (counts->truncated)
 		fprintf(stderr, " (%llu tokens lost to cutoff_len %ld)",
 			(unsigned long long)counts->tokens_lost, cutoff);
+	if (counts->bad)
+		fprintf(stderr, "; %llu left out, for kto_tag is false",
+			(unsigned long long)counts->bad);
 	fputc('\n', stderr);
 }
 
@@ -296,6 +299,9 @@ static int encode_part(struct job *job, struct part *p, double val_size, struct 
 		n += mix_given(mix, i);
 	if (rc == 0 && n == 0)
 		rc = err_set(err, "%s: no records", dataset_label(&p->sets[0]));
+	if (rc == 0 && n == job->counts.bad)
+		rc = err_set(err, "%s: nothing to train on: kto_tag is false in every record",
+			     dataset_label(&p->sets[0]));
 	if (rc == 0)
 		rc = list_sources(p, mix, err);
 	mix_close(mix);

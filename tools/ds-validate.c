@@ -60,7 +60,8 @@ static const struct opt opts[] = {
 static const struct cmd cmd = {
 	"ds-validate",
 	"[OPTION]... NAME|FILE...",
-	"Check data sets: names in dataset_info.json, or .json and .jsonl files ('-': stdin).",
+	"Check data sets: names in dataset_info.json, or .json, .jsonl and .csv files ('-': "
+	"stdin).",
 	"Examples:\n"
 	"  ds-validate soviet_jokes\n"
 	"  ds-validate --stage dpo --sft jokes.json pairs.jsonl && ds-tokenize ...\n"

@@ -86,12 +86,12 @@ void check_report(struct check *c, enum rule_id rule, size_t at, const char *fmt
 
 const char *column_at(const struct columns *c, size_t i, const char **name)
 {
-	const char *const v[N_COLUMNS] = { c->prompt,  c->query,    c->response,
-					   c->history, c->messages, c->system,
-					   c->tools,   c->chosen,   c->rejected };
-	static const char *const names[N_COLUMNS] = { "prompt",  "query",    "response",
-						      "history", "messages", "system",
-						      "tools",   "chosen",   "rejected" };
+	const char *const v[N_COLUMNS] = { c->prompt,   c->query,  c->response, c->history,
+					   c->messages, c->system, c->tools,    c->chosen,
+					   c->rejected, c->kto_tag };
+	static const char *const names[N_COLUMNS] = { "prompt",   "query",  "response", "history",
+						      "messages", "system", "tools",    "chosen",
+						      "rejected", "kto_tag" };
 
 	if (name)
 		*name = names[i];

@@ -66,7 +66,7 @@ void check_report_place(struct check *c, enum rule_id rule, size_t line, size_t 
 			const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 /* Byte where something stands. */
 size_t check_at(const struct check *c, struct where where);
-enum { N_COLUMNS = 9 };
+enum { N_COLUMNS = 10 };
 /* The i-th of all columns, NULL when it is not mapped; *name (may be NULL): what it is called. */
 const char *column_at(const struct columns *c, size_t i, const char **name);
 /* Whether a column is mapped to this key of the record. */

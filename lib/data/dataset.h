@@ -16,7 +16,7 @@ enum formatting { FMT_ALPACA, FMT_SHAREGPT, FMT_OPENAI };
 /* NULL: the column is not mapped. */
 struct columns {
 	const char *prompt, *query, *response, *history, *messages, *system, *tools, *chosen,
-		*rejected;
+		*rejected, *kto_tag;
 };
 
 struct tags {

@@ -80,14 +80,14 @@ static int entry_members(const struct entry *n, const char *what, const json_t *
 		return err_set(n->err, "data set \"%s\": \"%s\" is not an object", n->name, what);
 	json_object_foreach((json_t *)obj, key, value)
 	{
-		static const char *const media[] = { "images", "videos", "audios", "kto_tag" };
+		static const char *const media[] = { "images", "videos", "audios" };
 		size_t i = 0, j = 0;
 
 		while (i < count && strcmp(m[i].key, key))
 			i++;
-		while (j < 4 && strcmp(media[j], key))
+		while (j < 3 && strcmp(media[j], key))
 			j++;
-		if (i == count && j < 4)
+		if (i == count && j < 3)
 			return err_set(n->err, "data set \"%s\": %s are not supported", n->name,
 				       key);
 		if (i == count)
@@ -110,7 +110,7 @@ static int entry_columns(const struct entry *n)
 		{ "response", &c->response }, { "history", &c->history },
 		{ "messages", &c->messages }, { "system", &c->system },
 		{ "tools", &c->tools },       { "chosen", &c->chosen },
-		{ "rejected", &c->rejected },
+		{ "rejected", &c->rejected }, { "kto_tag", &c->kto_tag },
 	};
 
 	*c = default_columns;
@@ -203,6 +203,11 @@ static int entry_shape(const struct entry *n)
 	d->num_samples = (uint64_t)json_integer_value(samples);
 	if (entry_columns(n) < 0 || entry_tags(n) < 0)
 		return -1;
+	if (d->ranking && d->columns.kto_tag)
+		return err_set(n->err,
+			       "data set \"%s\": \"ranking\" and a column kto_tag exclude each "
+			       "other: pairs, or single answers with a tag",
+			       n->name);
 	if (d->ranking && (!d->columns.chosen || !d->columns.rejected))
 		return err_set(n->err,
 			       "data set \"%s\": \"ranking\": true needs \"columns\" that name "
@@ -214,7 +219,7 @@ static int entry_shape(const struct entry *n)
 int entry_read(struct dataset *d, const json_t *json, const char *dataset_dir, struct err *err)
 {
 	const struct entry entry = { d, d->name, json, err }, *n = &entry;
-	static const char *const foreign[] = { ".csv", ".parquet", ".arrow", ".txt" };
+	static const char *const foreign[] = { ".parquet", ".arrow", ".txt" };
 	const char *file, *dot;
 	char *path;
 
@@ -228,8 +233,8 @@ int entry_read(struct dataset *d, const json_t *json, const char *dataset_dir, s
 	for (size_t i = 0; dot && i < sizeof(foreign) / sizeof(foreign[0]); i++)
 		if (!strcmp(dot, foreign[i]))
 			return err_set(n->err,
-				       "data set \"%s\": %s files are not read, only .json and "
-				       ".jsonl",
+				       "data set \"%s\": %s files are not read, only .json, "
+				       ".jsonl and .csv",
 				       n->name, dot);
 	if (entry_shape(n) < 0)
 		return -1;
@@ -253,8 +258,10 @@ void dataset_detect(struct dataset *d, const struct tape *tape)
 	c->system = "system";
 	c->tools = "tools";
 	c->history = "history";
+	c->kto_tag = tape_get(tape, 0, "kto_tag") ? "kto_tag" : NULL;
 	d->ranking = tape_get(tape, 0, "chosen") && tape_get(tape, 0, "rejected");
 	if (d->ranking) {
+		c->kto_tag = NULL;
 		c->chosen = "chosen";
 		c->rejected = "rejected";
 	}

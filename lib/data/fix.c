@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/utf8.h"
 #include "data/encoding.h"
+#include "data/reader.h"
 
 #include <iconv.h>
 #include <string.h>
@@ -88,7 +89,10 @@ int fix_file(const char *from, const char *to, struct fixed *f, struct err *err)
 		n = text.n;
 	}
 	if (rc == 0) {
-		rewrite(p, n, &out, f);
+		if (reader_is_csv(from)) /* the rest are JSON's slips */
+			buf_add(&out, p, n);
+		else
+			rewrite(p, n, &out, f);
 		rc = file_write(to, out.p ? out.p : "", out.n, err);
 	}
 	buf_free(&text);

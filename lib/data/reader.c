@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/sys.h"
 #include "base/utf8.h"
+#include "data/csv.h"
 #include "data/encoding.h"
 #include "data/scan.h"
 
@@ -13,7 +14,7 @@
 
 enum { BLOCK = 1 << 20, HEAD = 256 };
 
-enum mode { MODE_START, MODE_ARRAY, MODE_AFTER, MODE_LINES, MODE_DONE };
+enum mode { MODE_START, MODE_ARRAY, MODE_AFTER, MODE_LINES, MODE_CSV, MODE_DONE };
 
 struct reader {
 	int fd;
@@ -30,8 +31,17 @@ struct reader {
 	bool part; /* the element is the start of one that is too long */
 	bool element; /* array: an element stands before */
 	bool one_a_line; /* lines: a record ended on the line it began on */
+	bool is_csv;
+	struct csv csv;
 	struct element last;
 };
+
+bool reader_is_csv(const char *path)
+{
+	const char *dot = strrchr(path, '.');
+
+	return dot && !strcmp(dot, ".csv");
+}
 
 struct reader *reader_open(const char *path, struct err *err)
 {
@@ -55,6 +65,7 @@ struct reader *reader_open(const char *path, struct err *err)
 	r->fd = fd;
 	r->name = mem_strdup(strcmp(path, "-") ? path : "standard input");
 	r->line = r->column = 1;
+	r->is_csv = reader_is_csv(path);
 	return r;
 }
 
@@ -64,6 +75,7 @@ void reader_close(struct reader *r)
 		return;
 	if (r->fd != STDIN_FILENO)
 		close(r->fd);
+	csv_free(&r->csv);
 	mem_free(r->buf);
 	mem_free(r->name);
 	mem_free(r);
@@ -121,9 +133,32 @@ static void consume(struct reader *r, size_t n)
 
 void element_place(const struct element *e, size_t at, size_t *line, size_t *column)
 {
+	size_t i = e->n_cells;
+
 	*line = e->line;
 	*column = e->column;
+	while (i && e->cells[i - 1].at > at)
+		i--;
+	if (i) {
+		*line = e->cells[i - 1].line;
+		*column = e->cells[i - 1].column;
+	}
+	if (e->n_cells)
+		return;
 	count(e->p, at < e->n ? at : e->n, line, column);
+}
+
+void element_keep(struct element *e, struct buf *room)
+{
+	size_t cells = e->n_cells * sizeof(*e->cells), gap = -e->n % sizeof(size_t);
+
+	buf_reset(room);
+	buf_add(room, e->p, e->n);
+	buf_add(room, "\0\0\0\0\0\0\0", gap);
+	buf_add(room, e->cells, cells);
+	e->p = room->p;
+	if (e->cells)
+		e->cells = (const struct element_cell *)(room->p + e->n + gap);
 }
 
 /* The next byte that is not white space, not consumed; 0 at the end, -1 on an error. */
@@ -326,6 +361,54 @@ static int next_in_lines(struct reader *r, struct element *e, struct err *err)
 	return scan_element(r, e, c, err);
 }
 
+/* A row; the first one only names the columns. Lines without anything are passed over. */
+static int next_in_csv(struct reader *r, struct element *e, struct err *err)
+{
+	size_t i = 0;
+	int rc;
+
+	for (;;) {
+		while (r->pos < r->n && strchr("\r\n", r->buf[r->pos]))
+			consume(r, 1);
+		if (r->pos < r->n)
+			break;
+		rc = fill(r, err);
+		if (rc <= 0)
+			return rc;
+	}
+	e->line = r->line;
+	e->column = r->column;
+	e->is_record = true;
+	r->csv.state = 0;
+	while (!csv_end(&r->csv, r->buf + r->pos, r->n - r->pos, &i)) {
+		if (i > ELEMENT_BYTES_MAX)
+			return too_long(r, e);
+		rc = fill(r, err);
+		if (rc < 0)
+			return -1;
+		if (rc == 0)
+			break;
+	}
+	e->p = r->buf + r->pos;
+	e->n = i;
+	r->due = i;
+	if (e->n && e->p[e->n - 1] == '\r')
+		e->n--;
+	if (utf8_valid(e->p, e->n) < e->n)
+		return 1; /* told by check_encoding */
+	if (r->csv.n_names) {
+		csv_row(&r->csv, e);
+		return 1;
+	}
+	if (csv_names(&r->csv, e) == 0) {
+		consume(r, r->due);
+		r->due = 0;
+		return next_in_csv(r, e, err);
+	}
+	r->mode = MODE_DONE;
+	return 1;
+}
+
 /* The first bytes: encoding, byte order mark, array or lines. */
 static int start(struct reader *r, struct element *e, struct err *err)
 {
@@ -346,6 +429,10 @@ static int start(struct reader *r, struct element *e, struct err *err)
 	if (r->n >= 3 && !memcmp(r->buf, "\xEF\xBB\xBF", 3)) {
 		r->bom = true;
 		r->pos = 3;
+	}
+	if (r->is_csv) {
+		r->mode = MODE_CSV;
+		return 2;
 	}
 	rc = next_char(r, &c, err);
 	if (rc <= 0)
@@ -401,7 +488,9 @@ int reader_next(struct reader *r, struct element *e, struct err *err)
 	if (r->mode == MODE_START)
 		rc = start(r, e, err);
 	if (rc == 2)
-		rc = r->mode == MODE_LINES ? next_in_lines(r, e, err) : next_in_array(r, e, err);
+		rc = r->mode == MODE_LINES ? next_in_lines(r, e, err)
+		     : r->mode == MODE_CSV ? next_in_csv(r, e, err)
+					   : next_in_array(r, e, err);
 	if (rc == 0)
 		r->mode = MODE_DONE;
 	if (rc <= 0)

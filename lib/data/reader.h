@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Cuts a file into its top-level elements: the members of a JSON array, or JSON lines, whatever the
- * extension says. Only the structure is looked at (strings, escapes, depth); parsing an element is
+ * extension says; or the rows of a .csv file, as objects. Only the structure is looked at (strings, escapes, depth); parsing an element is
  * another's business. The file passes through one window, so memory is bounded by the longest
  * record (64 MiB at most), never by the file.
  */
@@ -9,6 +9,7 @@
 #define DATA_READER_H
 
 #include "base/err.h"
+#include "base/mem.h"
 #include "data/rules.h"
 
 #include <stdbool.h>
@@ -16,6 +17,11 @@
 #include <stdint.h>
 
 enum { ELEMENT_BYTES_MAX = 64 << 20 };
+
+/* Where the part of an element from byte `at` stands, if not where its text is. */
+struct element_cell {
+	size_t at, line, column;
+};
 
 /*
  * One element, or one thing that is wrong between elements (is_record false). Lines and columns
@@ -27,6 +33,8 @@ struct element {
 	size_t n;
 	uint64_t offset; /* of p, in bytes from the start of the file */
 	size_t line, column;
+	const struct element_cell *cells; /* of a row; NULL: the text is the file's own */
+	size_t n_cells;
 	bool is_record;
 	enum rule_id rule;
 	size_t fault_at;
@@ -35,6 +43,8 @@ struct element {
 
 struct reader;
 
+/* Whether the rows of a table are read from it. */
+bool reader_is_csv(const char *path);
 /* "-" is standard input. */
 struct reader *reader_open(const char *path, struct err *err);
 /* 1: *e is filled, 0: the end, -1: the file cannot be read. After a fault it goes on with the next
@@ -48,6 +58,8 @@ bool reader_bom(const struct reader *r);
 bool reader_take(struct reader *r);
 void reader_close(struct reader *r);
 
+/* Copies what e points to into *room, whose old content goes. */
+void element_keep(struct element *e, struct buf *room);
 /* Line and column of byte `at` of the element. */
 void element_place(const struct element *e, size_t at, size_t *line, size_t *column);
 /*

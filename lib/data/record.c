@@ -90,6 +90,7 @@ static struct message copy(struct record *rec, const struct turn *t)
 
 static void fill(struct record *rec, const struct dataset *d, const struct turns *t)
 {
+	rec->verdict = t->verdict;
 	rec->is_preference = d->ranking;
 	rec->n_messages = t->n;
 	rec->messages = arena_new(&rec->arena, t->n, sizeof(*rec->messages));

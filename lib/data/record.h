@@ -11,6 +11,9 @@
 
 enum role { ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT, ROLE_OBSERVATION, ROLE_FUNCTION };
 
+/* What a record says of its answer: KTO's tag. */
+enum verdict { VERDICT_NONE, VERDICT_GOOD, VERDICT_BAD };
+
 struct message {
 	enum role role;
 	const char *text;
@@ -24,6 +27,7 @@ struct record {
 	struct message tools; /* JSON: an array of functions; text NULL: none given */
 	struct message *messages;
 	size_t n_messages;
+	enum verdict verdict;
 	bool is_preference;
 	struct message chosen, rejected;
 	struct arena arena; /* owns all the text */

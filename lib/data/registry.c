@@ -131,7 +131,7 @@ static int from_registry(struct dataset *d, const char *name, const char *datase
 		full = absolute(path);
 		rc = faulty(fault, RULE_DATASET_NOT_REGISTERED, err,
 			    "data set \"%.100s\" is not registered: there is no %.300s; give "
-			    "--dataset-dir, or the path of a .json or .jsonl file",
+			    "--dataset-dir, or the path of a .json, .jsonl or .csv file",
 			    name, full);
 		mem_free(full);
 	}
@@ -146,7 +146,7 @@ static bool is_path(const char *name)
 	const char *dot = strrchr(name, '.');
 
 	return !strcmp(name, "-") || strchr(name, '/') ||
-	       (dot && (!strcmp(dot, ".json") || !strcmp(dot, ".jsonl")));
+	       (dot && (!strcmp(dot, ".json") || !strcmp(dot, ".jsonl") || reader_is_csv(name)));
 }
 
 /* Open the file; look at the first record of one whose shape nobody told. */
@@ -227,6 +227,11 @@ int dataset_fits(const struct dataset *d, bool want_ranking, struct err *err)
 {
 	if (d->ranking == want_ranking)
 		return 0;
+	if (want_ranking && d->columns.kto_tag)
+		return err_set(err,
+			       "stage dpo needs pairs, and \"%s\" has single answers with a "
+			       "kto_tag; stage sft takes the good ones",
+			       d->name);
 	if (want_ranking)
 		return err_set(err,
 			       "stage dpo needs preference data, and \"%s\" is not; if its records "

@@ -155,6 +155,27 @@ static int read_tools(struct turns *t, const struct dataset *d, struct tape *tap
 	return 0;
 }
 
+/* kto_tag: true or false; in a .csv file the words. */
+static int read_verdict(struct turns *t, const struct dataset *d, struct tape *tape)
+{
+	uint32_t v = column_value(tape, d->columns.kto_tag);
+	enum tape_type type = v ? tape_type(tape, v) : TAPE_NULL;
+
+	if (!v)
+		return 0;
+	if (type == TAPE_TRUE ||
+	    (type == TAPE_STRING && (tape_is(tape, v, "true") || tape_is(tape, v, "True"))))
+		t->verdict = VERDICT_GOOD;
+	else if (type == TAPE_FALSE ||
+		 (type == TAPE_STRING && (tape_is(tape, v, "false") || tape_is(tape, v, "False"))))
+		t->verdict = VERDICT_BAD;
+	else
+		return wrong(t, RULE_WRONG_TYPE, (struct where){ d->columns.kto_tag, -1, NULL },
+			     "\"%s\" is %s, true or false is needed", d->columns.kto_tag,
+			     type_name(tape, v));
+	return 0;
+}
+
 static int read_pair(struct turns *t, struct tape *tape, uint32_t pair, struct where where)
 {
 	uint32_t s = 0;
@@ -462,6 +483,9 @@ int turns_read(struct turns *t, const struct dataset *d, struct tape *tape)
 	t->n = 0;
 	t->system = t->tools = t->chosen = t->rejected = (struct turn){ 0 };
 	t->why[0] = 0;
+	t->verdict = VERDICT_NONE;
+	if (read_verdict(t, d, tape) < 0)
+		return -1;
 	return d->formatting == FMT_ALPACA ? read_alpaca(t, d, tape) : read_messages(t, d, tape);
 }
 

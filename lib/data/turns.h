@@ -29,6 +29,7 @@ struct turns {
 	size_t n, cap;
 	struct turn system, tools; /* text NULL: none; tools: JSON */
 	struct turn chosen, rejected; /* if the data set ranks */
+	enum verdict verdict;
 	enum rule_id rule;
 	struct where where;
 	char why[320];

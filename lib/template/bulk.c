@@ -29,9 +29,7 @@ static int fill(void *arg, void *item, size_t *bytes, struct err *err)
 
 	if (rc != 1)
 		return rc;
-	buf_reset(&i->text);
-	buf_add(&i->text, i->from.e.p, i->from.e.n);
-	i->from.e.p = i->text.p;
+	element_keep(&i->from.e, &i->text);
 	*bytes = i->from.e.n;
 	u->n_held += i->from.held;
 	if (++u->n % 256 == 0)
@@ -56,7 +54,8 @@ static void encode(void *arg, void *item)
 	i->counts = (struct encode_counts){ 0 };
 	buf_reset(&i->spans);
 	i->rc = mix_parse(u->b->mix, &i->from, &rec, &i->err);
-	if (i->rc == 0) {
+	i->counts.bad = i->rc == 0 && rec.verdict == VERDICT_BAD;
+	if (i->rc == 0 && !i->counts.bad) {
 		i->rc = encode_record(u->b->settings, u->b->tok, &rec, &i->ids, &i->spans,
 				      &i->example, &i->counts, &i->err);
 		if (i->rc < 0)
@@ -75,10 +74,11 @@ static int put(void *arg, void *item, struct err *err)
 		*err = i->err;
 		return -1;
 	}
-	if (to && shard_write(to, &i->example, err) < 0)
+	if (to && !i->counts.bad && shard_write(to, &i->example, err) < 0)
 		return fail(u, i, err);
 	u->b->counts->truncated += i->counts.truncated;
 	u->b->counts->tokens_lost += i->counts.tokens_lost;
+	u->b->counts->bad += i->counts.bad;
 	return 0;
 }
 

@@ -16,7 +16,7 @@ struct bulk {
 	int threads;
 };
 
-/* Append the examples of the mix, in order; *n_held counts those that are held out. Bytes and the first
+/* Append the examples of the mix, in order, but for answers that are bad by kto_tag; *n_held counts those that are held out. Bytes and the first
  * error are the same for any number of threads; memory is bounded by the longest records. */
 int bulk_encode(const struct bulk *b, const struct dataset *sets, uint64_t *n_held,
 		struct err *err);

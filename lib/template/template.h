@@ -59,6 +59,7 @@ struct encode_settings {
 
 struct encode_counts {
 	uint64_t truncated, tokens_lost; /* examples that lost something, and how much they lost */
+	uint64_t bad; /* records that were left out: kto_tag says that the answer is bad */
 };
 
 /*

@@ -66,15 +66,15 @@ is "$(cat "$T/out")" "nosuch.json:1:1: error: no such file: $(pwd -P)/nosuch.jso
 exits 1 "a registered file that is gone" ds-validate -d . gone
 is "$(cat "$T/out")" "./dataset_info.json:5:3: error: no such file: $(pwd -P)/gone.json [file-not-found]" "points at the entry"
 exits 1 "dataset-not-registered: exit code" ds-validate -d . pair
-is "$(cat "$T/out")" "./dataset_info.json:1:1: error: data set \"pair\" is not registered; the nearest name is \"pairs\"; known names: pairs, column, gone, csv, hub, typo; looked in $(pwd -P)/dataset_info.json [dataset-not-registered]" "nearest and known names, absolute path"
+is "$(cat "$T/out")" "./dataset_info.json:1:1: error: data set \"pair\" is not registered; the nearest name is \"pairs\"; known names: pairs, column, gone, parquet, hub, typo; looked in $(pwd -P)/dataset_info.json [dataset-not-registered]" "nearest and known names, absolute path"
 exits 1 "no dataset_info.json" ds-validate -d "$T" pairs
 has "$T/out" "there is no $T/dataset_info.json" "says where it looked"
 exits 1 "unknown-column: exit code" ds-validate -d . -Wno-unknown-field column
 is "$(cat "$T/out")" './pairs.jsonl:1:1: error: dataset_info.json maps query to "question", which no record has; they have "prompt", "chosen", "rejected" [unknown-column]' "unknown-column"
 exits 1 "an unknown key in columns" ds-validate -d . typo
 has "$T/out" './dataset_info.json:8:3: error: data set "typo": columns has no "promt"' "is named with its place"
-exits 1 "a .csv file" ds-validate -d . csv
-has "$T/out" ".csv files are not read" "is refused clearly"
+exits 1 "a .parquet file" ds-validate -d . parquet
+has "$T/out" ".parquet files are not read" "is refused clearly"
 exits 1 "a remote source" ds-validate -d . hub
 has "$T/out" '"hf_hub_url" is not supported' "is refused clearly"
 exits 0 "preference data suits dpo" ds-validate -d . --stage dpo pairs

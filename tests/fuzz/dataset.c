@@ -53,9 +53,8 @@ static bool read_all(const struct dataset *d)
 	return rc == 0;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void one(const char *path)
 {
-	const char *path = fuzz_file("data.json", (struct part){ data, size });
 	struct dataset d;
 	struct err err = { 0 };
 	bool fine;
@@ -67,5 +66,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_must(read_all(&d) || !fine, "what has no finding can be read");
 	}
 	dataset_close(&d);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	one(fuzz_file("data.json", (struct part){ data, size }));
+	one(fuzz_file("data.csv", (struct part){ data, size }));
 	return 0;
 }
