@@ -56,6 +56,7 @@ struct config {
 	const char *template;
 	const char *default_system; /* NULL: the template's own */
 	long cutoff_len;
+	const char *truncation; /* ours: "cut", "drop", "error" */
 	long max_samples; /* of each data set; 0: all */
 	const char *mix_strategy; /* "concat", "interleave_under", ..._over, ..._once */
 	const char *interleave_probs; /* list of numbers above 0; NULL: in turn */

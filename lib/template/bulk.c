@@ -17,6 +17,7 @@ struct item {
 	struct buf spans;
 	struct example example;
 	struct encode_counts counts;
+	bool none; /* no example comes of it */
 	int rc;
 	struct err err;
 };
@@ -54,10 +55,12 @@ static void encode(void *arg, void *item)
 	i->counts = (struct encode_counts){ 0 };
 	buf_reset(&i->spans);
 	i->rc = mix_parse(u->b->mix, &i->from, &rec, &i->err);
-	i->counts.bad = i->rc == 0 && rec.verdict == VERDICT_BAD;
-	if (i->rc == 0 && !i->counts.bad) {
+	i->none = i->rc == 0 && rec.verdict == VERDICT_BAD;
+	i->counts.bad = i->none;
+	if (i->rc == 0 && !i->none) {
 		i->rc = encode_record(u->b->settings, u->b->tok, &rec, &i->ids, &i->spans,
 				      &i->example, &i->counts, &i->err);
+		i->none = i->rc > 0;
 		if (i->rc < 0)
 			fail(u, i, &i->err);
 	}
@@ -74,11 +77,12 @@ static int put(void *arg, void *item, struct err *err)
 		*err = i->err;
 		return -1;
 	}
-	if (to && !i->counts.bad && shard_write(to, &i->example, err) < 0)
+	if (to && !i->none && shard_write(to, &i->example, err) < 0)
 		return fail(u, i, err);
 	u->b->counts->truncated += i->counts.truncated;
 	u->b->counts->tokens_lost += i->counts.tokens_lost;
 	u->b->counts->bad += i->counts.bad;
+	u->b->counts->dropped += i->counts.dropped;
 	return 0;
 }
 

@@ -193,9 +193,9 @@ static int encode_pair(const struct encode_settings *s, const struct token *tok,
 	return rc;
 }
 
-int encode_record(const struct encode_settings *s, const struct token *tok, const struct record *r,
-		  struct ids *ids, struct buf *spans, struct example *e,
-		  struct encode_counts *counts, struct err *err)
+static int encode_cut(const struct encode_settings *s, const struct token *tok,
+		      const struct record *r, struct ids *ids, struct buf *spans, struct example *e,
+		      struct encode_counts *counts, struct err *err)
 {
 	const char *fault;
 
@@ -204,6 +204,39 @@ int encode_record(const struct encode_settings *s, const struct token *tok, cons
 		return -1;
 	fault = shard_example_fault(e, r->is_preference ? SHARD_DPO : SHARD_SFT, token_count(tok));
 	return fault ? err_set(err, "the encoded example: %s", fault) : 0;
+}
+
+/* Tokens that must fit into cutoff_len: of a pair the longer one. */
+static uint32_t length_of(const struct example *e, bool pair)
+{
+	uint32_t rejected = e->n_ids - e->n_prompt - e->n_chosen;
+
+	if (!pair)
+		return e->n_ids;
+	return e->n_prompt + (e->n_chosen > rejected ? e->n_chosen : rejected);
+}
+
+int encode_record(const struct encode_settings *s, const struct token *tok, const struct record *r,
+		  struct ids *ids, struct buf *spans, struct example *e,
+		  struct encode_counts *counts, struct err *err)
+{
+	struct encode_settings whole = *s;
+	uint32_t length;
+
+	if (s->truncation == TRUNCATION_CUT)
+		return encode_cut(s, tok, r, ids, spans, e, counts, err);
+	whole.cutoff_len = SHARD_IDS_MAX;
+	if (encode_cut(&whole, tok, r, ids, spans, e, NULL, err) < 0)
+		return -1;
+	length = length_of(e, r->is_preference);
+	if (length <= s->cutoff_len)
+		return 0;
+	if (s->truncation == TRUNCATION_ERROR)
+		return err_set(err, "%u tokens, and cutoff_len is %u; shorten the record", length,
+			       s->cutoff_len);
+	if (counts)
+		counts->dropped++;
+	return 1;
 }
 
 int encode_chat(const struct encode_settings *s, const struct token *tok,

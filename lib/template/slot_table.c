@@ -152,6 +152,13 @@ enum thinking thinking_of(const char *name)
 	return strcmp(name, "false") ? THINKING_NULL : THINKING_FALSE;
 }
 
+enum truncation truncation_of(const char *name)
+{
+	return !strcmp(name, "drop")    ? TRUNCATION_DROP
+	       : !strcmp(name, "error") ? TRUNCATION_ERROR
+					: TRUNCATION_CUT;
+}
+
 const char *template_names(void)
 {
 	static char names[N_TEMPLATES * NAME_MAX_LEN];

@@ -37,6 +37,8 @@ struct template {
 
 /* "true", "false", "null"; NULL is true. */
 enum thinking thinking_of(const char *name);
+/* "cut", "drop", "error". */
+enum truncation truncation_of(const char *name);
 /* NULL with the nearest name in err. */
 const struct template *template_find(const char *name, struct err *err);
 /* "qwen, smollm2, ..." for messages. */
@@ -47,11 +49,15 @@ const char *template_names(void);
  * empty one ends the question where the answer has none. */
 enum thinking { THINKING_TRUE, THINKING_FALSE, THINKING_NULL };
 
+/* What happens to an example that is longer than cutoff_len. */
+enum truncation { TRUNCATION_CUT, TRUNCATION_DROP, TRUNCATION_ERROR };
+
 /* How examples are cut and what is trained (LLaMA-Factory's keys of the same name). */
 struct encode_settings {
 	const struct template *template;
 	const char *system; /* default_system; NULL: the template's own, "": none */
 	uint32_t cutoff_len;
+	enum truncation truncation;
 	bool train_on_prompt, mask_history;
 	enum thinking thinking; /* for templates that think */
 	bool preserve_thinking; /* thoughts of earlier answers stay, also where they are not trained */
@@ -59,6 +65,7 @@ struct encode_settings {
 
 struct encode_counts {
 	uint64_t truncated, tokens_lost; /* examples that lost something, and how much they lost */
+	uint64_t dropped; /* examples that were too long */
 	uint64_t bad; /* records that were left out: kto_tag says that the answer is bad */
 };
 
@@ -77,7 +84,7 @@ void encode_lengths(uint32_t source, uint32_t target, uint32_t cutoff, uint32_t 
  * user's text, then its beginning, never the assistant header; a target loses the end of its text,
  * never the end of turn. Turns for which that leaves no room are dropped, later ones first (earlier
  * ones with mask_history). *counts (may be NULL) is added to. An example of which nothing would be
- * trained is an error.
+ * trained is an error. Returns 0, -1, or with TRUNCATION_DROP 1: the example is too long, and not there.
  */
 int encode_record(const struct encode_settings *s, const struct token *tok, const struct record *r,
 		  struct ids *ids, struct buf *spans, struct example *e,

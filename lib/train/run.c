@@ -16,6 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { FEW_STEPS = 20 };
+
 const struct opt run_opts[] = {
 	{ OPT_STR, 0, "device", "NAME", "auto, cpu, plain or ref (default: auto)",
 	  offsetof(struct run_args, device), 0, 0 },
@@ -291,6 +293,10 @@ static void announce(const struct run *r)
 	if (r->t.bins.n)
 		tool_say(r->kind->tool, "packing: %u sequences of at most %ld tokens", r->t.bins.n,
 			 r->c.cutoff_len - 1);
+	if (r->t.schedule.total_steps < FEW_STEPS)
+		tool_note("%ld optimizer steps teach little; num_train_epochs makes more, "
+			  "gradient_accumulation_steps fewer",
+			  r->t.schedule.total_steps);
 	if (r->reference)
 		tool_say(r->kind->tool, "reference: %s", r->reference);
 }

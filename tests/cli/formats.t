@@ -85,5 +85,5 @@ exits 2 "a tag that is a number" tok -d one.jsonl -o x.tok.zst
 has err 'one.jsonl:1:51: "kto_tag" is a number, true or false is needed' "is refused"
 grep false kto.jsonl >allbad.jsonl
 exits 2 "nothing but bad answers" tok -d allbad.jsonl -o x.tok.zst
-has err "kto_tag is false in every record" "is told"
+has err "of 1 records kto_tag is false in 1, and 0 are longer" "is told"
 finish
