@@ -58,22 +58,6 @@ int engine_load(struct engine *e, const struct engine_options *o, struct err *er
 	return engine_set_adapters(e, o->adapters ? o->adapters : "", err);
 }
 
-/* A template from the model's own chat template text. */
-static const char *guess(const struct token *tok)
-{
-	const char *text = token_chat_template(tok);
-
-	if (!text)
-		return NULL;
-	if (strstr(text, "<|start_header_id|>"))
-		return "llama3";
-	if (!strstr(text, "<|im_start|>"))
-		return NULL;
-	if (strstr(text, "enable_thinking"))
-		return "qwen3";
-	return strstr(text, "SmolLM") ? "smollm2" : strstr(text, "Qwen") ? "qwen" : "chatml";
-}
-
 /* Options win over the last adapter's provenance (the model's when there is none), that over a guess:
  * template and system prompt each by itself. */
 static int open_template(struct engine *e, const struct engine_options *o, struct err *err)
@@ -86,7 +70,8 @@ static int open_template(struct engine *e, const struct engine_options *o, struc
 	if (rc < 0)
 		return -1;
 	if (!name)
-		name = e->provenance.template_name ? e->provenance.template_name : guess(e->tok);
+		name = e->provenance.template_name ? e->provenance.template_name
+						   : template_guess(e->tok);
 	if (!name)
 		return err_set(
 			err,

@@ -145,6 +145,21 @@ const struct template *template_find(const char *name, struct err *err)
 	return NULL;
 }
 
+const char *template_guess(const struct token *tok)
+{
+	const char *text = token_chat_template(tok);
+
+	if (!text)
+		return NULL;
+	if (strstr(text, "<|start_header_id|>"))
+		return "llama3";
+	if (!strstr(text, "<|im_start|>"))
+		return NULL;
+	if (strstr(text, "enable_thinking"))
+		return "qwen3";
+	return strstr(text, "SmolLM") ? "smollm2" : strstr(text, "Qwen") ? "qwen" : "chatml";
+}
+
 enum thinking thinking_of(const char *name)
 {
 	if (!name || !strcmp(name, "true"))

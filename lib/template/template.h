@@ -41,6 +41,8 @@ enum thinking thinking_of(const char *name);
 enum truncation truncation_of(const char *name);
 /* NULL with the nearest name in err. */
 const struct template *template_find(const char *name, struct err *err);
+/* The name of a template from the text of the model's own; NULL: it has none, or a strange one. */
+const char *template_guess(const struct token *tok);
 /* "qwen, smollm2, ..." for messages. */
 const char *template_names(void);
 

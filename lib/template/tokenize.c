@@ -121,9 +121,6 @@ static int check_settings(struct job *job, struct err *err)
 	job->eval.keys = c->eval_dataset;
 	if (!job->train.keys && !job->t->datasets.n)
 		return err_set(err, "no data set; give --dataset or the key dataset");
-	if (!c->template)
-		return err_set(err, "no template; give --template or the key template: %s",
-			       template_names());
 	if (!c->model_name_or_path)
 		return err_set(err, "no tokenizer; give --tokenizer or model_name_or_path");
 	if (c->stage && strcmp(c->stage, "sft") && strcmp(c->stage, "dpo"))
@@ -133,15 +130,16 @@ static int check_settings(struct job *job, struct err *err)
 	if (job->t->val && !job->eval.keys && c->val_size == 0)
 		return err_set(err, "--val: nothing is held out; give val_size or eval_dataset");
 	packs = c->packing || c->neat_packing;
-	job->settings = (struct encode_settings){ .template = template_find(c->template, err),
-						  .system = c->default_system,
+	job->settings = (struct encode_settings){ .system = c->default_system,
 						  .cutoff_len = (uint32_t)(c->cutoff_len - packs),
 						  .truncation = truncation_of(c->truncation),
 						  .train_on_prompt = c->train_on_prompt,
 						  .mask_history = c->mask_history,
 						  .thinking = thinking_of(c->enable_thinking),
 						  .preserve_thinking = c->preserve_thinking };
-	return job->settings.template ? 0 : -1;
+	if (c->template)
+		job->settings.template = template_find(c->template, err);
+	return c->template && !job->settings.template ? -1 : 0;
 }
 
 /* What shaped the examples, as far as it was not left alone. */
@@ -313,6 +311,21 @@ static void check_thoughts(const struct job *job)
 			  knows ? "qwen3" : "qwen3_nothink");
 }
 
+/* Without a template: the one that the model's own looks like. */
+static int guess_template(struct job *job, struct err *err)
+{
+	const char *name = job->settings.template ? NULL : template_guess(job->tok);
+
+	if (job->settings.template)
+		return 0;
+	if (!name)
+		return err_set(err, "no template; give --template or the key template: %s",
+			       template_names());
+	tool_note("template %s, by the model's own chat template", name);
+	job->settings.template = template_find(name, err);
+	return job->settings.template ? 0 : -1;
+}
+
 static int run(struct job *job, struct err *err)
 {
 	if (open_datasets(job, &job->train, err) < 0 ||
@@ -323,7 +336,7 @@ static int run(struct job *job, struct err *err)
 		return err_set(err, "interleave_probs has %zu numbers for %zu data sets",
 			       job->n_shares, job->train.n);
 	job->tok = token_open(job->t->config.model_name_or_path, err);
-	if (!job->tok)
+	if (!job->tok || guess_template(job, err) < 0)
 		return -1;
 	check_thoughts(job);
 	job->writer = open_writer(job, job->t->out, err);

@@ -70,6 +70,15 @@ got=0
 ds-tokenize --ids --threads 3 -t q.json <faults.jsonl >out 2>err || got=$?
 is "$got $(cat err)" '2 ds-tokenize: standard input:1700: no "text" that is a string' "of two bad lines the first is told"
 
+# without a template: the model's own says which
+mkdir model
+cp q.json model/tokenizer.json
+printf '{"chat_template": "{%% if enable_thinking %%}<|im_start|>"}' >model/tokenizer_config.json
+exits 0 "no template" ds-tokenize -t model -d "$zh/sft_complete_v3.json" -o g.tok.zst
+has err "note: template qwen3, by the model's own chat template" "is told from the model's"
+exits 2 "no template anywhere" ds-tokenize -t q.json -d "$zh/sft_complete_v3.json" -o x.tok.zst
+has err "no template; give --template or the key template: qwen" "is asked for"
+
 # mixing and holding out
 mkdir sets
 n=0
