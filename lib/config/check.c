@@ -74,6 +74,14 @@ static void check_other_stage(struct checker *k)
 			remark(k, k->at[i], text.p);
 			buf_free(&text);
 		}
+	for (size_t i = 0; i < config_n_keys && k->use == CONFIG_DPO; i++)
+		if (c->set[i] && config_keys[i].uses == CONFIG_SFT) {
+			struct buf text = { 0 };
+
+			buf_printf(&text, "%s has no effect in stage dpo", config_keys[i].name);
+			remark(k, k->at[i], text.p);
+			buf_free(&text);
+		}
 	if (c->mask_history && c->train_on_prompt && stage == CONFIG_SFT)
 		problem_add(k->ps, AT_KEY(given(k, "train_on_prompt")),
 			    "train_on_prompt and mask_history contradict each other; keep one");
@@ -133,6 +141,9 @@ static void check_course(struct checker *k)
 	check_steps(k, "warmup_steps", c->warmup_steps);
 	check_steps(k, "logging_steps", c->logging_steps);
 	check_steps(k, "save_steps", c->save_steps);
+	check_steps(k, "eval_steps", c->eval_steps);
+	if (given(k, "evaluation_strategy") && !given(k, "eval_strategy"))
+		c->eval_strategy = c->evaluation_strategy;
 	if (k->use == CONFIG_TOKENIZE)
 		return;
 	e = given(k, "num_train_epochs");

@@ -91,6 +91,11 @@ struct config {
 	const char *save_strategy; /* "steps", "epoch", "no" */
 	long save_total_limit; /* 0: keep all */
 	bool plot_loss;
+	const char *eval_strategy; /* "no", "steps", "epoch" */
+	const char *evaluation_strategy; /* its old name */
+	double eval_steps; /* as logging_steps; 0: those */
+	bool do_eval, eval_on_start;
+	long per_device_eval_batch_size;
 	const char *resume_from_checkpoint; /* a folder, "true", "false"; NULL */
 
 	/* talking and exporting */

@@ -42,7 +42,7 @@ static double log_sigmoid(double z)
 static void dpo_loss(const struct trainer *t, const struct placed *p, const float *logp,
 		     float *coef, struct metrics *m)
 {
-	const struct example *e = &t->shard->v[p->example];
+	const struct example *e = &t->v[p->example];
 	const float *ref = t->reference + 2 * (size_t)p->example;
 	double beta = t->c->pref_beta, eps = t->c->dpo_label_smoothing, ftx = t->c->pref_ftx,
 	       w = p->weight;

@@ -28,7 +28,7 @@ struct wish {
 static int alone(const struct trainer *t, const struct wish *w, uint32_t example,
 		 struct sequence v[2], int *n_v)
 {
-	int n = t->objective->sequences(&t->shard->v[example], v);
+	int n = t->objective->sequences(&t->v[example], v);
 	uint32_t clip = (uint32_t)w->clip;
 
 	for (int i = 0; i < n; i++) {
@@ -44,8 +44,8 @@ int plan_positions(const struct trainer *t)
 	struct sequence v[2];
 	uint32_t most = 1;
 
-	for (size_t i = 0; i < t->shard->n; i++)
-		for (int n = t->objective->sequences(&t->shard->v[i], v), k = 0; k < n; k++)
+	for (size_t i = 0; i < t->n_all; i++)
+		for (int n = t->objective->sequences(&t->v[i], v), k = 0; k < n; k++)
 			most = v[k].n_head + v[k].n_tail > most ? v[k].n_head + v[k].n_tail : most;
 	return (int)most;
 }
@@ -81,7 +81,7 @@ static struct batch_limits find_limits(const struct trainer *t, const struct wis
 	struct batch_limits l = { .max_q = 1 };
 	int step;
 
-	for (size_t i = 0; i < t->shard->n; i++) {
+	for (size_t i = 0; i < t->n_all; i++) {
 		struct sequence v[2];
 		int n, tokens = alone(t, w, (uint32_t)i, v, &n), rows = 0;
 
@@ -133,6 +133,8 @@ static void add_host(struct plan *p, const struct trainer *t)
 	add(p, "program", "code, libraries, stacks",
 	    program + PROGRAM_GROWS + (size_t)t->threads * THREAD_GROWS);
 	add(p, "data", "shard", shard_bytes(t->shard));
+	if (t->joined)
+		add(p, "data", "examples", t->n_all * sizeof(*t->joined));
 	add(p, "data", "order and weights",
 	    schedule_order_size(&t->schedule) * sizeof(*t->order) +
 		    t->shard->n * sizeof(*t->weights));

@@ -121,6 +121,12 @@ static bool may_differ(const char *key)
 					    "save_total_limit",
 					    "logging_steps",
 					    "plot_loss",
+					    "eval_strategy",
+					    "evaluation_strategy",
+					    "eval_steps",
+					    "eval_on_start",
+					    "do_eval",
+					    "per_device_eval_batch_size",
 					    "resume_from_checkpoint",
 					    "disable_gradient_checkpointing",
 					    "reference_cache",
@@ -164,7 +170,7 @@ static void compare_setting(struct buf *list, const char *key, const json_t *was
 {
 	char *a, *b;
 
-	if (may_differ(key) || (was && now && json_equal(was, now)))
+	if (was && now && json_equal(was, now))
 		return;
 	a = was ? json_dumps(was, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9)) : NULL;
 	b = now ? json_dumps(now, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9)) : NULL;
@@ -176,11 +182,16 @@ static void compare_setting(struct buf *list, const char *key, const json_t *was
 static void compare_settings(struct buf *list, const json_t *was, const char *now)
 {
 	json_t *settings = json_loads(now, 0, NULL), *v;
+	/* Which examples are packed together follows from cutoff_len. */
+	bool packs = json_is_true(json_object_get(settings, "packing")) ||
+		     json_is_true(json_object_get(settings, "neat_packing"));
 	const char *key;
 
-	json_object_foreach(settings, key, v)
+	json_object_foreach(settings, key,
+			    v) if (!may_differ(key) || (packs && !strcmp(key, "cutoff_len")))
 		compare_setting(list, key, json_object_get(was, key), v);
-	json_object_foreach((json_t *)was, key, v) if (!json_object_get(settings, key))
+	json_object_foreach((json_t *)was, key,
+			    v) if (!json_object_get(settings, key) && !may_differ(key))
 		compare_setting(list, key, v, NULL);
 	json_decref(settings);
 }

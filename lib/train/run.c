@@ -26,6 +26,8 @@ const struct opt run_opts[] = {
 	{ OPT_NUM, 0, "memory-limit", "GB",
 	  "most memory to take, in all (default: what can be had now)",
 	  offsetof(struct run_args, memory_limit), 1e-3, 1e6 },
+	{ OPT_STR, 0, "val", "SHARD", "held-out examples: their loss is told (eval_strategy)",
+	  offsetof(struct run_args, val), 0, 0 },
 	{ OPT_STR, 0, "explain", "KEY", "what a key means, and what it takes; all: every key",
 	  offsetof(struct run_args, explain), 0, 0 },
 	{ OPT_FLAG, 0, "force", NULL, "train on a shard made with another tokenizer",
@@ -43,7 +45,7 @@ struct run {
 	const struct run_args *args;
 	volatile sig_atomic_t *stop;
 	struct config c;
-	struct shard shard;
+	struct shard shard, val;
 	struct trainer t;
 	struct runlog log;
 	struct buf config_json;
@@ -65,6 +67,10 @@ static int load_config(struct run *r, const struct operands *ops, struct err *er
 		return -1;
 	if (r->c.notes)
 		tool_note("%s", r->c.notes);
+	if (!r->args->val && strcmp(r->c.eval_strategy, "no"))
+		tool_note(
+			"eval_strategy has no effect without --val SHARD, which ds-tokenize --val "
+			"makes");
 	if (r->c.ignored)
 		tool_note("no effect here: %s", r->c.ignored);
 	return 0;
@@ -223,12 +229,41 @@ static bool is_due(const struct run *r)
 	       r->t.step % config_interval(r->c.save_steps, s->total_steps) == 0;
 }
 
+/* Is an evaluation due after this step? */
+static bool is_eval_due(const struct run *r)
+{
+	const struct schedule *s = &r->t.schedule;
+	double steps = r->c.eval_steps > 0 ? r->c.eval_steps : r->c.logging_steps;
+
+	if (r->t.n_all == r->t.n)
+		return false;
+	if (r->t.step == s->total_steps)
+		return true;
+	if (!strcmp(r->c.eval_strategy, "epoch"))
+		return r->t.step % (long)s->steps_per_epoch == 0;
+	return !strcmp(r->c.eval_strategy, "steps") &&
+	       r->t.step % config_interval(steps, s->total_steps) == 0;
+}
+
+static int evaluate(struct run *r, struct err *err)
+{
+	double began = clock_now(), loss;
+
+	if (trainer_evaluate(&r->t, &loss, err) < 0)
+		return -1;
+	if (r->stop && *r->stop) /* it may have ended early */
+		return 0;
+	return runlog_eval(&r->log, loss, clock_now() - began, err);
+}
+
 /* Steps until the end or a signal; saves on the way as save_steps says. */
 static int train(struct run *r, struct err *err)
 {
 	struct trainer *t = &r->t;
 
 	r->saved = t->step;
+	if (r->c.eval_on_start && t->step == 0 && t->n_all > t->n && evaluate(r, err) < 0)
+		return -1;
 	while (t->step < t->schedule.total_steps) {
 		struct metrics m;
 		double grad_norm, lr;
@@ -237,6 +272,8 @@ static int train(struct run *r, struct err *err)
 			return interrupted(r, err);
 		if (trainer_step(t, &m, &grad_norm, &lr, err) < 0 ||
 		    runlog_step(&r->log, &m, grad_norm, lr, err) < 0)
+			return -1;
+		if (is_eval_due(r) && evaluate(r, err) < 0)
 			return -1;
 		if (is_due(r) && t->step < t->schedule.total_steps && save_state(r, err) < 0)
 			return -1;
@@ -322,10 +359,12 @@ static int run(struct run *r, const struct operands *ops, struct err *err)
 				     .memory_limit_gb = a->memory_limit,
 				     .plan_only = a->plan,
 				     .stop = r->stop,
+				     .val = a->val ? &r->val : NULL,
 				     .semantics = r->kind->semantics };
 
 	if (load_config(r, ops, err) < 0 || shard_open(&r->shard, ops->shard, err) < 0 ||
-	    check_tokenizer(r, err) < 0 || (!a->plan && prepare_output(r, err) < 0) ||
+	    (a->val && shard_open(&r->val, a->val, err) < 0) || check_tokenizer(r, err) < 0 ||
+	    (!a->plan && prepare_output(r, err) < 0) ||
 	    trainer_open(&r->t, &r->c, r->kind->objective, &r->shard, &o, err) < 0)
 		return -1;
 	if (a->plan) {
@@ -361,6 +400,7 @@ int run_training(const struct run_kind *kind, const struct run_args *args, char 
 	runlog_close(&r.log);
 	trainer_close(&r.t);
 	shard_close(&r.shard);
+	shard_close(&r.val);
 	config_close(&r.c);
 	buf_free(&r.config_json);
 	mem_free(r.reference);

@@ -12,7 +12,7 @@
 
 /* What the command line says; run_opts fills it in. */
 struct run_args {
-	const char *device, *explain;
+	const char *device, *explain, *val;
 	long threads;
 	double memory_limit;
 	bool plan, json, force;

@@ -18,7 +18,16 @@ static void take_back(struct runlog *l, const char *line, size_t n, struct buf *
 	json_t *o = json_loadb(line, n, 0, NULL);
 	long step = (long)json_integer_value(json_object_get(o, "current_steps"));
 
-	if (step >= 1 && step <= l->first_step) {
+	bool eval = json_object_get(o, "eval_loss") != NULL;
+
+	if (eval && step <= l->first_step) {
+		l->evals = mem_grow(l->evals, l->n_evals + 1, sizeof(*l->evals));
+		l->evals[l->n_evals++] = (struct log_row){ .step = step,
+							   .epoch = number(o, "epoch"),
+							   .loss = number(o, "eval_loss") };
+		buf_add(kept, line, n);
+		buf_char(kept, '\n');
+	} else if (step >= 1 && step <= l->first_step) {
 		l->rows = mem_grow(l->rows, l->n_rows + 1, sizeof(*l->rows));
 		l->rows[l->n_rows++] = (struct log_row){
 			.step = step,
@@ -102,30 +111,40 @@ static void preference(struct jsonw *w, const struct log_row *r)
 	jsonw_knum(w, "logps/rejected", r->logps_rejected, 9);
 }
 
-static int write_row(struct runlog *l, const struct log_row *r, struct err *err)
+/* How far it is. */
+static void course(struct jsonw *w, const struct runlog *l, const struct log_row *r)
+{
+	char elapsed[32], left[32];
+
+	clock_text(elapsed, clock_now() - l->started);
+	clock_text(left, seconds_left(l));
+	jsonw_knum(w, "epoch", r->epoch, 9);
+	jsonw_knum(w, "percentage", 100.0 * (double)r->step / (double)l->t->schedule.total_steps,
+		   4);
+	jsonw_kstr(w, "elapsed_time", elapsed);
+	jsonw_kstr(w, "remaining_time", left);
+}
+
+static int write_row(struct runlog *l, const struct log_row *r, bool eval, struct err *err)
 {
 	bool dpo = l->t->objective == &objective_dpo;
 	struct buf text = { 0 };
 	struct jsonw w = { .out = &text };
-	char elapsed[32], left[32];
 	int rc;
 
-	clock_text(elapsed, clock_now() - l->started);
-	clock_text(left, seconds_left(l));
 	jsonw_open(&w, '{');
 	jsonw_kint(&w, "current_steps", r->step);
 	jsonw_kint(&w, "total_steps", l->t->schedule.total_steps);
-	jsonw_knum(&w, "loss", r->loss, 9);
+	jsonw_knum(&w, eval ? "eval_loss" : "loss", r->loss, 9);
 	if (dpo)
 		jsonw_knum(&w, "accuracy", r->accuracy, 9);
-	jsonw_knum(&w, "lr", r->lr, 9);
-	jsonw_knum(&w, "epoch", r->epoch, 9);
-	jsonw_knum(&w, "percentage", 100.0 * (double)r->step / (double)l->t->schedule.total_steps,
-		   4);
-	jsonw_kstr(&w, "elapsed_time", elapsed);
-	jsonw_kstr(&w, "remaining_time", left);
-	jsonw_knum(&w, "grad_norm", r->grad_norm, 9);
-	jsonw_kint(&w, "total_tokens", (int64_t)l->n_tokens);
+	if (!eval)
+		jsonw_knum(&w, "lr", r->lr, 9);
+	course(&w, l, r);
+	if (!eval) {
+		jsonw_knum(&w, "grad_norm", r->grad_norm, 9);
+		jsonw_kint(&w, "total_tokens", (int64_t)l->n_tokens);
+	}
 	if (dpo)
 		preference(&w, r);
 	jsonw_close(&w, '}');
@@ -133,6 +152,19 @@ static int write_row(struct runlog *l, const struct log_row *r, struct err *err)
 	rc = file_append(l->log, text.p, text.n, err);
 	buf_free(&text);
 	return rc;
+}
+
+int runlog_eval(struct runlog *l, double loss, double seconds, struct err *err)
+{
+	struct log_row *r;
+
+	l->evals = mem_grow(l->evals, l->n_evals + 1, sizeof(*l->evals));
+	r = &l->evals[l->n_evals++];
+	*r = (struct log_row){ .step = l->t->step,
+			       .epoch = schedule_epoch(&l->t->schedule, l->t->step),
+			       .loss = loss };
+	l->eval_seconds = seconds;
+	return write_row(l, r, true, err);
 }
 
 static void show(const struct runlog *l, double loss)
@@ -168,7 +200,7 @@ static int close_interval(struct runlog *l, double grad_norm, double lr, struct 
 	};
 	memset(&l->sum, 0, sizeof(l->sum));
 	l->n_sum = 0;
-	return write_row(l, r, err);
+	return write_row(l, r, false, err);
 }
 
 int runlog_step(struct runlog *l, const struct metrics *m, double grad_norm, double lr,
@@ -204,9 +236,18 @@ static void history(struct jsonw *w, const struct runlog *l)
 {
 	jsonw_key(w, "log_history");
 	jsonw_open(w, '[');
-	for (size_t i = 0; i < l->n_rows; i++) {
-		const struct log_row *r = &l->rows[i];
+	for (size_t i = 0, k = 0; i < l->n_rows || k < l->n_evals;) {
+		const struct log_row *r = i < l->n_rows ? &l->rows[i] : NULL;
 
+		if (!r || (k < l->n_evals && l->evals[k].step < r->step)) {
+			jsonw_open(w, '{');
+			jsonw_knum(w, "epoch", l->evals[k].epoch, 9);
+			jsonw_knum(w, "eval_loss", l->evals[k].loss, 9);
+			jsonw_kint(w, "step", l->evals[k++].step);
+			jsonw_close(w, '}');
+			continue;
+		}
+		i++;
 		jsonw_open(w, '{');
 		jsonw_knum(w, "epoch", r->epoch, 9);
 		jsonw_knum(w, "grad_norm", r->grad_norm, 9);
@@ -245,38 +286,61 @@ static int write_state(const struct runlog *l, struct err *err)
 	return rc;
 }
 
-static int write_results(const struct runlog *l, struct err *err)
+static void train_results(struct jsonw *w, const struct runlog *l)
 {
-	const struct trainer *t = l->t;
-	long steps = t->step - l->first_step;
+	long steps = l->t->step - l->first_step;
 	double took = clock_now() - l->started;
+
+	jsonw_kint(w, "num_input_tokens_seen", (int64_t)l->n_tokens);
+	jsonw_knum(w, "tokens_per_second", (double)l->n_tokens / took, 6);
+	jsonw_knum(w, "train_loss", steps ? l->total_loss / (double)steps : 0, 9);
+	jsonw_knum(w, "train_runtime", took, 6);
+	jsonw_knum(w, "train_steps_per_second", (double)steps / took, 6);
+}
+
+static void eval_results(struct jsonw *w, const struct runlog *l)
+{
+	size_t n = l->t->n_all - l->t->n, size = (size_t)l->t->c->per_device_eval_batch_size;
+	double took = l->eval_seconds > 0 ? l->eval_seconds : 1e-9;
+
+	jsonw_knum(w, "eval_loss", l->evals[l->n_evals - 1].loss, 9);
+	jsonw_knum(w, "eval_runtime", took, 6);
+	jsonw_knum(w, "eval_samples_per_second", (double)n / took, 6);
+	jsonw_knum(w, "eval_steps_per_second", (double)((n + size - 1) / size) / took, 6);
+}
+
+static int write_results(const struct runlog *l, const char *name, bool train, bool eval,
+			 struct err *err)
+{
 	struct buf text = { 0 };
 	struct jsonw w = { .out = &text, .indent = 4 };
 	int rc;
 
 	jsonw_open(&w, '{');
-	jsonw_knum(&w, "epoch", schedule_epoch(&t->schedule, t->step), 9);
-	jsonw_kint(&w, "num_input_tokens_seen", (int64_t)l->n_tokens);
-	jsonw_knum(&w, "tokens_per_second", (double)l->n_tokens / took, 6);
-	jsonw_knum(&w, "train_loss", steps ? l->total_loss / (double)steps : 0, 9);
-	jsonw_knum(&w, "train_runtime", took, 6);
-	jsonw_knum(&w, "train_steps_per_second", (double)steps / took, 6);
+	jsonw_knum(&w, "epoch", schedule_epoch(&l->t->schedule, l->t->step), 9);
+	if (eval)
+		eval_results(&w, l);
+	if (train)
+		train_results(&w, l);
 	jsonw_close(&w, '}');
 	buf_char(&text, '\n');
-	rc = write_named(l, "train_results.json", &text, err);
-	if (rc == 0)
-		rc = write_named(l, "all_results.json", &text, err);
+	rc = write_named(l, name, &text, err);
 	buf_free(&text);
 	return rc;
 }
 
 int runlog_finish(struct runlog *l, bool with_plot, struct err *err)
 {
+	bool eval = l->n_evals && l->evals[l->n_evals - 1].step == l->t->step;
 	struct buf svg = { 0 };
 	int rc = write_state(l, err);
 
 	if (rc == 0)
-		rc = write_results(l, err);
+		rc = write_results(l, "train_results.json", true, false, err);
+	if (rc == 0 && eval)
+		rc = write_results(l, "eval_results.json", false, true, err);
+	if (rc == 0)
+		rc = write_results(l, "all_results.json", true, eval, err);
 	if (rc == 0 && with_plot) {
 		char *title = mem_printf("training loss of %s", path_base(l->dir));
 
@@ -294,5 +358,6 @@ void runlog_close(struct runlog *l)
 	mem_free(l->log);
 	mem_free(l->dir);
 	mem_free(l->rows);
+	mem_free(l->evals);
 	memset(l, 0, sizeof(*l));
 }

@@ -2,7 +2,7 @@
 /*
  * What a run leaves behind for people and programs, under the names LLaMA-Factory's users know:
  * trainer_log.jsonl (a line an interval, while it runs), trainer_state.json, train_results.json,
- * all_results.json and training_loss.svg (at the end).
+ * eval_results.json, all_results.json and training_loss.svg (at the end).
  */
 #ifndef TRAIN_RUNLOG_H
 #define TRAIN_RUNLOG_H
@@ -23,6 +23,9 @@ struct runlog {
 	double started;
 	struct log_row *rows;
 	size_t n_rows;
+	struct log_row *evals; /* step, epoch, loss of what is held out */
+	size_t n_evals;
+	double eval_seconds; /* of the last one */
 	struct log_row sum; /* since the last row */
 	long n_sum;
 	double total_loss;
@@ -37,6 +40,8 @@ int runlog_open(struct runlog *l, const struct trainer *t, const char *dir, bool
 /* After every optimizer step. */
 int runlog_step(struct runlog *l, const struct metrics *m, double grad_norm, double lr,
 		struct err *err);
+/* After an evaluation. */
+int runlog_eval(struct runlog *l, double loss, double seconds, struct err *err);
 /* The files of the end; with_plot: training_loss.svg too. */
 int runlog_finish(struct runlog *l, bool with_plot, struct err *err);
 void runlog_close(struct runlog *l);

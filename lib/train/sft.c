@@ -22,7 +22,7 @@ static void sft_weigh(const struct trainer *t, const struct step_window *win,
 	int64_t tokens = 0;
 
 	for (uint32_t i = 0; i < win->n; i++)
-		tokens += trained(&t->shard->v[examples[i]]);
+		tokens += trained(&t->v[examples[i]]);
 	for (uint32_t i = 0; i < win->n; i++)
 		w[i] = tokens ? 1.0f / (float)tokens : 0;
 }

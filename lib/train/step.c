@@ -30,7 +30,7 @@ void step_run(struct trainer *t, const uint32_t *examples, const float *weights,
 	t->pack.share = t->c->share_prefixes && !(t->dropout_seed && lora && lora->dropout > 0);
 	t->n_placed = 0;
 	for (uint32_t i = 0; i < n; i++) {
-		const struct example *e = &t->shard->v[examples[i]];
+		const struct example *e = &t->v[examples[i]];
 		struct sequence v[2];
 		int n_v = t->objective->sequences(e, v), row = t->pack.n_rows;
 

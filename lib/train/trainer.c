@@ -96,8 +96,8 @@ static int find_model(struct trainer *t, const struct model_options *o, const ch
 /* Examples that the model cannot take are errors. */
 static int check_examples(const struct trainer *t, struct err *err)
 {
-	for (size_t i = 0; i < t->shard->n; i++) {
-		const struct example *e = &t->shard->v[i];
+	for (size_t i = 0; i < t->n_all; i++) {
+		const struct example *e = &t->v[i];
 		struct sequence v[2];
 
 		for (int n = t->objective->sequences(e, v), s = 0; s < n; s++)
@@ -154,6 +154,26 @@ static int open_buffers(struct trainer *t, struct err *err)
 	return t->norm ? 0 : -1;
 }
 
+/* The shard's examples, and those that are held out behind them. */
+static int join_examples(struct trainer *t, const struct shard *val, struct err *err)
+{
+	t->v = t->shard->v;
+	t->n = t->n_all = t->shard->n;
+	if (!val)
+		return 0;
+	if (val->info.stage != SHARD_SFT || t->objective->stage != SHARD_SFT)
+		return err_set(err, "examples are held out in stage sft only");
+	if (t->shard->info.tokenizer_hash && val->info.tokenizer_hash &&
+	    strcmp(t->shard->info.tokenizer_hash, val->info.tokenizer_hash))
+		return err_set(err, "the held-out examples were made with another tokenizer");
+	t->n_all += val->n;
+	t->joined = mem_new(t->n_all, sizeof(*t->joined));
+	memcpy(t->joined, t->shard->v, t->n * sizeof(*t->joined));
+	memcpy(t->joined + t->n, val->v, val->n * sizeof(*t->joined));
+	t->v = t->joined;
+	return 0;
+}
+
 static int open_schedule(struct trainer *t, struct err *err)
 {
 	const struct config *c = t->c;
@@ -197,6 +217,8 @@ int trainer_open(struct trainer *t, const struct config *c, const struct objecti
 			objective->name);
 		goto out;
 	}
+	if (join_examples(t, o->val, err) < 0)
+		goto out;
 	t->dev = ops_open(o->device, (int)o->threads, err);
 	if (!t->dev)
 		goto out;
@@ -241,6 +263,7 @@ void trainer_close(struct trainer *t)
 	mem_free(t->logp);
 	mem_free(t->coef);
 	mem_free(t->weights);
+	mem_free(t->joined);
 	bins_free(&t->bins);
 	memset(t, 0, sizeof(*t));
 }

@@ -30,6 +30,7 @@ struct metrics {
 	double loss;
 	double rewards_chosen, rewards_rejected, accuracy, logps_chosen, logps_rejected;
 	uint64_t n_tokens; /* of data, prompts of a pair counted once */
+	uint64_t n_trained; /* of an evaluation: tokens that it is the loss of */
 	uint64_t n_computed; /* of micro-batches: what is shared counted once */
 };
 
@@ -55,6 +56,7 @@ struct trainer_options {
 	double memory_limit_gb; /* for all of it, the program too; 0: what can be had now */
 	int micro_tokens; /* of a micro-batch, at least the longest example; 0: the plan's choice */
 	int recompute; /* lowest layers to compute again, if not more have to be */
+	const struct shard *val; /* held-out examples for trainer_evaluate; NULL: none */
 	bool plan_only; /* no weights, no buffers */
 	volatile sig_atomic_t *stop; /* NULL: none. Set: what takes long ends so */
 	int semantics; /* of the tool: raised when the same input gives other output */
@@ -64,6 +66,9 @@ struct trainer {
 	const struct config *c;
 	const struct objective *objective;
 	const struct shard *shard;
+	const struct example *v; /* the shard's n, and behind them those that are held out */
+	size_t n, n_all;
+	struct example *joined; /* v, where there are both */
 	volatile sig_atomic_t *stop;
 	struct dev *dev;
 	int threads;
@@ -100,6 +105,8 @@ void trainer_close(struct trainer *t); /* fine on {0} */
 /* One optimizer step: t->step grows. ERR_NUMERIC when loss or gradient is not finite. */
 int trainer_step(struct trainer *t, struct metrics *m, double *grad_norm, double *lr,
 		 struct err *err);
+/* The loss of what is held out, which is there. ERR_NUMERIC when it is not finite. */
+int trainer_evaluate(struct trainer *t, double *loss, struct err *err);
 /* Gradients of the next step into lora.grad without updating anything: for tests. */
 int trainer_gradients(struct trainer *t, struct metrics *m, struct err *err);
 

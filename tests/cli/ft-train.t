@@ -67,6 +67,46 @@ exits 2 "an example that is too long to pack" sft "output_dir=$T/p5" packing=tru
 has "$T/err" "example 0 of the shard has 8 tokens, packing takes at most cutoff_len - 1 = 7" "is told"
 exits 2 "packing of pairs" ft-dpo "$T/c.yaml" "$T/dpo.tok.zst" "output_dir=$T/p5" packing=true
 has "$T/err" "packing: works in stage sft only" "is refused"
+# held-out examples
+cat >"$T/val.jsonl" <<'EOF'
+{"ids":[5,6,7,8,9,10,11,12],"prompt_len":3}
+{"ids":[50,51,52,53,54,55,56,57,58,59,60,61,62,63],"prompt_len":2}
+{"ids":[5,6,7,9],"prompt_len":1}
+EOF
+ds-tokenize --from-ids -o "$T/val.tok.zst" <"$T/val.jsonl" 2>/dev/null
+held() { sft --val "$T/val.tok.zst" bf16=false "$@"; }
+exits 0 "with held-out examples" held "output_dir=$T/v1" eval_strategy=steps eval_steps=3 per_device_eval_batch_size=2
+is "$(sed -n 's/.*"current_steps": *\([0-9]*\).*"eval_loss".*/\1/p' "$T/v1/trainer_log.jsonl" | tr '\n' ' ')" "3 6 8 " \
+	"their loss is told every third step, and at the end"
+sft "output_dir=$T/v0" bf16=false >/dev/null 2>&1
+same "$T/v1/adapter_model.safetensors" "$T/v0/adapter_model.safetensors" "and training is the same"
+# By hand: of each batch of two the mean of its tokens, weighted by the examples.
+by_hand=$(ft-eval --logprobs -m "$MODEL" -a "$T/v1" --dtype float32 <"$T/val.jsonl" |
+	sed 's/.*\[\(.*\)\].*/\1/' | awk -F, '
+		BEGIN { first[1] = 3; first[2] = 2; first[3] = 1 }
+		{
+			for (i = first[NR] + 1; i <= NF; i++) {
+				sum[NR > 2] -= $i
+				n[NR > 2]++
+			}
+		}
+		END { printf "%.4f", (2 * sum[0] / n[0] + sum[1] / n[1]) / 3 }')
+is "$(sed -n 's/.*"eval_loss": *\([0-9.]*\).*/\1/p' "$T/v1/eval_results.json" | xargs printf '%.4f')" "$by_hand" \
+	"it is what log-probabilities give by hand"
+has "$T/v1/all_results.json" '"eval_loss"' "all_results.json has it"
+has "$T/v1/all_results.json" '"train_loss"' "beside the other"
+has "$T/v1/trainer_state.json" '"eval_loss"' "trainer_state.json too"
+exits 0 "eval_strategy without them" sft "output_dir=$T/v2" eval_strategy=epoch
+has "$T/err" "eval_strategy has no effect without --val SHARD" "is noted"
+exits 0 "by its old name" held "output_dir=$T/v3" evaluation_strategy=epoch eval_on_start=true
+is "$(grep -c eval_loss "$T/v3/trainer_log.jsonl")" 5 "before the first step, and after each of four epochs"
+exits 0 "a run with checkpoints" held "output_dir=$T/v5" eval_strategy=steps eval_steps=3 save_steps=6
+rm "$T/v5/adapter_model.safetensors"
+exits 0 "goes on from the last one" held "output_dir=$T/v5" eval_strategy=steps eval_steps=3 save_steps=6
+is "$(sed -n 's/.*"current_steps": *\([0-9]*\).*"eval_loss".*/\1/p' "$T/v5/trainer_log.jsonl" | tr '\n' ' ')" "3 6 8 " \
+	"and keeps what was told before"
+exits 2 "of pairs" ft-dpo "$T/c.yaml" --val "$T/val.tok.zst" "$T/dpo.tok.zst" "output_dir=$T/v4"
+has "$T/err" "examples are held out in stage sft only" "are refused"
 exits 2 "a memory limit that nothing fits" sft --memory-limit 0.001 "output_dir=$T/m"
 has "$T/err" "GB are allowed; this would fit: --memory-limit" "is refused with what would fit"
 [ ! -e "$T/m" ]
