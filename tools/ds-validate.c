@@ -12,6 +12,7 @@
 #include "data/reader.h"
 #include "data/textset.h"
 #include "template/measure.h"
+#include "template/tokenize.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,7 +145,7 @@ static int read_config(struct run *r, struct err *err)
 		return -1;
 	if (!a->stage && config_is_set(c, "stage"))
 		a->stage = c->stage;
-	a->dir = a->dir ? a->dir : c->dataset_dir;
+	a->dir = a->dir ? a->dir : tokenize_find(c, c->dataset_dir, "dataset_info.json");
 	a->template = a->template ? a->template : c->template;
 	a->cutoff = a->cutoff ? a->cutoff : c->cutoff_len;
 	r->context.epochs = c->max_steps > 0 ? 0 : c->num_train_epochs;

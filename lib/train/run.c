@@ -67,7 +67,7 @@ static int load_config(struct run *r, const struct operands *ops, struct err *er
 		return -1;
 	if (r->c.notes)
 		tool_note("%s", r->c.notes);
-	if (!r->args->val && strcmp(r->c.eval_strategy, "no"))
+	if (r->kind->use == CONFIG_SFT && !r->args->val && strcmp(r->c.eval_strategy, "no"))
 		tool_note(
 			"eval_strategy has no effect without --val SHARD, which ds-tokenize --val "
 			"makes");

@@ -19,6 +19,7 @@ printf 'template: qwen3_nothink\ndataset: greetings\n' >proj/sft.yaml
 exits 0 "1: a file's path is enough" tok -d proj/data/greet.jsonl
 exits 0 "1: the folder of data is looked for beside the configuration, too" ds-tokenize -t q.json -o y.tok.zst proj/sft.yaml
 has err "note: data is not here; read from proj/data" "1: and that is said"
+exits 0 "1: by ds-validate, too" ds-validate --config proj/sft.yaml greetings
 exits 2 "1: a typo" tok dataset=greeting dataset_dir=proj/data
 has err 'the nearest name is "greetings"; known names: greetings' "1: has its neighbour, and all names"
 has err "$T/proj/data/dataset_info.json" "1: the message has the whole path"

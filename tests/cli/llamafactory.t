@@ -32,6 +32,20 @@ for stage in sft dpo; do
 	[ -s "saves/qwen3-4b/lora/$stage/adapter_model.safetensors" ]
 	ok $? "into the folder that it names"
 done
+# With the lines of evaluation that the example has as comments.
+i=0
+{
+	echo '['
+	while [ $((i += 1)) -lt 20 ]; do echo "{\"instruction\": \"Number $i?\", \"output\": \"It is $i.\"},"; done
+	echo '{"instruction": "Hello.", "output": "Good evening."}]'
+} >data/identity.json
+sed -e '/eval_dataset/d' -e '/^### eval/,$s/^# //' "$EXAMPLES/qwen3_lora_sft.yaml" >eval.yaml
+grep -q '^val_size: 0.1' eval.yaml && grep -q '^eval_strategy: steps' eval.yaml
+ok $? "an example that evaluates"
+exits 0 "is tokenised" ds-tokenize eval.yaml -o train.tok.zst --val val.tok.zst
+has err "2 more examples are in val.tok.zst" "a tenth is held out"
+exits 0 "and trained" ft-sft eval.yaml train.tok.zst --val val.tok.zst output_dir=evaluated eval_steps=3
+is "$(grep -c eval_loss evaluated/trainer_log.jsonl)" 3 "with its loss every third of nine steps"
 exits 0 "ft-merge reads the example of merging" ft-merge "$EXAMPLES/qwen3_lora_merge.yaml"
 [ -s saves/qwen3_sft_merged/model.safetensors ]
 ok $? "into the folder that it names"

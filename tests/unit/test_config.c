@@ -207,9 +207,29 @@ static void test_notes(void)
 	good(&c, CONFIG_DPO,
 	     "lora_dropout: 0.1\nmodel_name_or_path: m\nref_model: m\nref_model_adapters: sft\n",
 	     "DPO's own");
+	check(c.notes && !strstr(c.notes, "no effect in stage dpo"), "nothing else");
 	check(c.lora_dropout == 0 && c.notes && strstr(c.notes, ":1:1: lora_dropout is 0 in DPO"),
 	      "no dropout in DPO");
 	check_str(c.ref_model_adapters, "sft", "the reference's adapters");
+	config_close(&c);
+	good(&c, CONFIG_DPO, "eval_strategy: steps\nval_size: 0.1\n", "an evaluation of pairs");
+	check_str(c.notes, "test_config.tmp.yaml:1:1: eval_strategy has no effect in stage dpo",
+		  "is noted");
+	config_close(&c);
+	good(&c, CONFIG_SFT, "enable_thinking: null\nevaluation_strategy: epoch\n",
+	     "nulls that say something");
+	check_str(c.enable_thinking, "null", "null is a third answer");
+	check_str(c.eval_strategy, "epoch", "an old name");
+	config_close(&c);
+	good(&c, CONFIG_CHAT,
+	     "finetuning_type: full\nlora_rank: 0\ntemperature: 0.5\nexport_dir: x\n",
+	     "keys of other commands");
+	check(c.temperature == 0.5 && !c.notes && !c.ignored, "are passed over when talking");
+	config_close(&c);
+	good(&c, CONFIG_SFT, "temperature: 0.5\nexport_dir: x\nexport_legacy_format: true\n",
+	     "keys of other commands");
+	check_str(c.ignored, "temperature, export_dir, export_legacy_format",
+		  "are named when training");
 	config_close(&c);
 }
 
