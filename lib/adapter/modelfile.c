@@ -110,7 +110,7 @@ int merge_write_modelfile(struct merge *m, const char *dir, struct err *err)
 
 	write_from(m, &text);
 	if (t) {
-		template_ollama(t, m->tok, &go);
+		template_ollama(t, m->tok, thinking_of(m->job->thinking), &go);
 		write_text(&text, "TEMPLATE", go.p);
 		system = system ? system : t->default_system;
 	}

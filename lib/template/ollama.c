@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A template in the language of Go's text/template, with Ollama's variables. */
 #include "template/slot.h"
+#include "template/thought.h"
 
 #include <string.h>
 
@@ -81,8 +82,17 @@ static void question(struct writer *w, const char *text)
 	buf_free(&lead);
 }
 
-void template_ollama(const struct template *t, const struct token *tok, struct buf *out)
+/* Where the model is not to think, the last question ends in an empty thought. */
+static void no_thought(struct buf *out, bool on)
 {
+	if (on)
+		buf_str(out, "{{ if eq (len (slice $.Messages $i)) 1 }}" THOUGHT_EMPTY "{{ end }}");
+}
+
+void template_ollama(const struct template *t, const struct token *tok, enum thinking thinking,
+		     struct buf *out)
+{
+	bool empty = t->thinks && thinking != THINKING_TRUE;
 	struct writer w = { t, tok, out, strstr(t->user, "{bos}") != NULL };
 
 	if (w.counts)
@@ -96,10 +106,13 @@ void template_ollama(const struct template *t, const struct token *tok, struct b
 		slot(&w, t->system, "{{ .System }}");
 		buf_str(out, "{{ end }}");
 	}
-	buf_str(out, "{{ range .Messages }}{{ if eq .Role \"user\" }}");
+	buf_printf(out, "{{ range %s.Messages }}{{ if eq .Role \"user\" }}",
+		   empty ? "$i, $_ := " : "");
 	question(&w, t->user);
+	no_thought(out, empty);
 	buf_str(out, "{{ else if eq .Role \"tool\" }}");
 	question(&w, t->observation ? t->observation : t->user);
+	no_thought(out, empty);
 	buf_str(out, "{{ else if eq .Role \"assistant\" }}");
 	slot(&w, t->assistant, "{{ .Content }}");
 	buf_str(out, "{{ end }}{{ end }}");

@@ -109,7 +109,9 @@ void template_stops(const struct template *t, const struct token *tok, struct id
 void template_jinja(const struct template *t, const char *system, enum thinking thinking,
 		    struct buf *out);
 /* The same for Ollama's TEMPLATE: of a conversation that ends in a question it renders what encode_chat
- * feeds, but for a bos at the beginning where the tokenizer adds one: Ollama does, too. */
-void template_ollama(const struct template *t, const struct token *tok, struct buf *out);
+ * feeds, but for a bos at the beginning where the tokenizer adds one: Ollama does, too; and earlier
+ * thoughts stay. */
+void template_ollama(const struct template *t, const struct token *tok, enum thinking thinking,
+		     struct buf *out);
 
 #endif

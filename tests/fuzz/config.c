@@ -34,9 +34,10 @@ static void load(const char *path, enum config_use use)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const enum config_use uses[] = { CONFIG_SFT, CONFIG_DPO, CONFIG_TOKENIZE };
+	static const enum config_use uses[] = { CONFIG_SFT, CONFIG_DPO, CONFIG_TOKENIZE,
+						CONFIG_CHAT, CONFIG_EXPORT };
 	const char *path = fuzz_file("run.yaml", (struct part){ data, size });
 
-	load(path, uses[size % 3]);
+	load(path, uses[size % 5]);
 	return 0;
 }

@@ -390,6 +390,11 @@ static void test_thoughts(void)
 					     ? "is defined else true)"
 					     : "is defined else false)") != NULL,
 		      "so does Jinja");
+		buf_reset(&text);
+		template_ollama(s.template, tok, s.thinking, &text);
+		check(!strstr(text.p, "<think>\n\n</think>\n\n{{ end }}") ==
+			      (s.thinking == THINKING_TRUE),
+		      "and Ollama's");
 		buf_free(&text);
 	}
 	check(thinking_of(NULL) == THINKING_TRUE && thinking_of("false") == THINKING_FALSE &&
