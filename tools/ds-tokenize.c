@@ -128,7 +128,7 @@ static int run_from_ids(const struct args *args, const struct token *tok, struct
 
 	if (shard_from_ids(stdin, args->out, args->stage, &info, err) < 0)
 		return -1;
-	tool_say(cmd.name, "%llu examples, %llu tokens, %llu trained",
+	tool_say(cmd.name, "%llu examples, %llu tokens, %llu trained, 0 truncated",
 		 (unsigned long long)info.n_examples, (unsigned long long)info.n_tokens,
 		 (unsigned long long)info.n_trained);
 	return 0;

@@ -90,7 +90,7 @@ void bpe_flush(struct bpe *b)
 			ids_reserve(out, CACHED_IDS);
 			memcpy(out->v + first, c->ids, sizeof(c->ids));
 			out->n += c->n;
-		} else if (new_word(b, q->s, q->n) && c) {
+		} else if (new_word(b, q->s, q->n) && c && out->n > first) {
 			keep(c, q->key, q->n, out->v + first, out->n - first);
 		}
 	}

@@ -261,6 +261,10 @@ static int train(struct run *r, struct err *err)
 {
 	struct trainer *t = &r->t;
 
+	if (t->schedule.total_steps < FEW_STEPS)
+		tool_note("%ld optimizer steps teach little; num_train_epochs makes more, "
+			  "gradient_accumulation_steps fewer",
+			  t->schedule.total_steps);
 	r->saved = t->step;
 	if (r->c.eval_on_start && t->step == 0 && t->n_all > t->n && evaluate(r, err) < 0)
 		return -1;
@@ -330,10 +334,6 @@ static void announce(const struct run *r)
 	if (r->t.bins.n)
 		tool_say(r->kind->tool, "packing: %u sequences of at most %ld tokens", r->t.bins.n,
 			 r->c.cutoff_len - 1);
-	if (r->t.schedule.total_steps < FEW_STEPS)
-		tool_note("%ld optimizer steps teach little; num_train_epochs makes more, "
-			  "gradient_accumulation_steps fewer",
-			  r->t.schedule.total_steps);
 	if (r->reference)
 		tool_say(r->kind->tool, "reference: %s", r->reference);
 }
