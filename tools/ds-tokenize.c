@@ -185,6 +185,10 @@ static void check_args(const struct args *args, int n)
 		opt_misuse(&cmd, "--ids and --decode need --tokenizer");
 	if (args->chat && !args->template)
 		opt_misuse(&cmd, "--chat needs --template: %s", chat_families());
+	if (args->val && args->out && !strcmp(args->val, args->out))
+		opt_misuse(&cmd, "--val and --output name the same file");
+	if (args->val && (filters || !strcmp(args->val, "-")))
+		opt_misuse(&cmd, "--val takes a file, and belongs to data sets");
 	if (args->stage && strcmp(args->stage, "sft") && strcmp(args->stage, "dpo"))
 		opt_misuse(&cmd, "--stage: '%s' is neither sft nor dpo", args->stage);
 	if ((args->from_ids || !filters) && !args->explain && !args->out && isatty(STDOUT_FILENO))

@@ -115,6 +115,8 @@ has err "5 more are held out by val_size" "says so"
 exits 0 "eval_dataset" mix dataset=a eval_dataset=b -o mix.tok.zst --val val.tok.zst
 has err "12 more examples" "goes there whole"
 exits 2 "--val with nothing to hold out" mix dataset=a -o x.tok.zst --val y.tok.zst
+exits 2 "--val and -o of one name" mix dataset=a val_size=2 -o x.tok.zst --val x.tok.zst
+has err "name the same file" "are refused"
 exits 2 "val_size that takes all" mix dataset=a val_size=30 -o x.tok.zst --val y.tok.zst
 has err "leaves nothing to train on: there are 30 records" "is refused"
 is "$(ls x.tok.zst* y.tok.zst* 2>/dev/null)" "" "and leaves nothing"
