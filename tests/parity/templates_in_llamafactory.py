@@ -66,6 +66,7 @@ EMPTY = "<think>\n\n</think>\n\nNever."
 THINK = [
     talk("When is there bread?", THOUGHT),
     talk("When is there bread?", "Today."),
+    talk("One", THOUGHT.replace("Tomorrow", "\n\nLater"), "Two", THOUGHT.replace("Tomorrow", "\n\nNever")),
     talk("One", THOUGHT, "Two", "Plain.", "Three", EMPTY),
     talk("One", "Plain.", "Two", THOUGHT, "Three", "Plain again.", system="You wait."),
     talk("Weather?", "<think>\nAsk the tool.\n</think>\n\n" + CALL, "4", "Cold.", roles="hfog", tools=TOOLS),
