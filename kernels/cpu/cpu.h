@@ -55,10 +55,9 @@ struct onednn_packed;
 /* NULL: it does not multiply bf16 at speed on this processor. */
 struct onednn *onednn_open(void);
 void onednn_close(struct onednn *s);
-/* c = alpha op(a) op(b) + bias + beta c. */
-int onednn_gemm(struct onednn *s, struct mat c, struct mat a, bool ta, struct mat b, bool tb,
-		float alpha, float beta);
-/* w (K, N), or (N, K) when transposed, in the library's layout for products x (M, K) w. */
+/* c = a op(b) + beta c. */
+int onednn_gemm(struct onednn *s, struct mat c, struct mat a, struct mat b, bool tb, float beta);
+/* w (K, N), or (N, K) when transposed, in the library's layout for products c = x (M, K) w + bias + beta c. */
 struct onednn_packed *onednn_pack(struct onednn *s, struct mat w, bool transposed, struct err *err);
 void onednn_packed_free(struct onednn_packed *p);
 int onednn_gemm_packed(struct onednn *s, struct mat c, struct mat a, const struct onednn_packed *p,

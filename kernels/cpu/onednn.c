@@ -13,8 +13,8 @@
 
 struct key {
 	int64_t m, n, k, lda, ldb, ldc;
-	float alpha, beta;
-	int32_t ta, tb, type, out_type, bias;
+	float beta;
+	int32_t tb, type, out_type, bias;
 	int32_t packed; /* the layout is a function of k, n and type: all layers share */
 };
 
@@ -72,7 +72,7 @@ static void drop(struct kept *e)
 static dnnl_primitive_desc_t describe(dnnl_engine_t engine, const dnnl_memory_desc_t *src,
 				      const dnnl_memory_desc_t *weights,
 				      const dnnl_memory_desc_t *bias, const dnnl_memory_desc_t *dst,
-				      float alpha, float beta)
+				      float beta)
 {
 	dnnl_primitive_attr_t attr;
 	dnnl_post_ops_t post;
@@ -80,8 +80,6 @@ static dnnl_primitive_desc_t describe(dnnl_engine_t engine, const dnnl_memory_de
 	dnnl_primitive_desc_t pd = NULL;
 
 	dnnl_primitive_attr_create(&attr);
-	if (alpha != 1)
-		dnnl_primitive_attr_set_output_scales(attr, 1, 0, &alpha);
 	if (beta != 0) {
 		dnnl_post_ops_create(&post);
 		dnnl_post_ops_append_sum(post, beta);
@@ -135,13 +133,13 @@ static uint64_t hash_key(const struct key *k)
 static struct kept *make(struct onednn *s, struct kept *e, const struct key *k,
 			 const struct onednn_packed *packed)
 {
-	dnnl_memory_desc_t src = view((enum dtype)k->type, k->m, k->k, k->lda, k->ta);
+	dnnl_memory_desc_t src = view((enum dtype)k->type, k->m, k->k, k->lda, false);
 	dnnl_memory_desc_t weights =
 		packed ? packed->desc : view((enum dtype)k->type, k->k, k->n, k->ldb, k->tb);
 	dnnl_memory_desc_t dst = view((enum dtype)k->out_type, k->m, k->n, k->ldc, false);
 	dnnl_memory_desc_t bias = view(DT_F32, 1, k->n, k->n, false);
-	dnnl_primitive_desc_t pd = describe(s->engine, &src, &weights, k->bias ? &bias : NULL, &dst,
-					    k->alpha, k->beta);
+	dnnl_primitive_desc_t pd =
+		describe(s->engine, &src, &weights, k->bias ? &bias : NULL, &dst, k->beta);
 
 	if (!pd)
 		return NULL;
@@ -200,21 +198,18 @@ static int run(struct onednn *s, const struct key *k, const struct onednn_packed
 	return dnnl_stream_wait(s->stream) == dnnl_success ? 0 : -1;
 }
 
-int onednn_gemm(struct onednn *s, struct mat c, struct mat a, bool ta, struct mat b, bool tb,
-		float alpha, float beta)
+int onednn_gemm(struct onednn *s, struct mat c, struct mat a, struct mat b, bool tb, float beta)
 {
 	struct key k;
 
 	memset(&k, 0, sizeof(k)); /* the key is compared as bytes */
 	k.m = c.rows;
 	k.n = c.cols;
-	k.k = ta ? a.rows : a.cols;
+	k.k = a.cols;
 	k.lda = a.ld;
 	k.ldb = b.ld;
 	k.ldc = c.ld;
-	k.alpha = alpha;
 	k.beta = beta;
-	k.ta = ta;
 	k.tb = tb;
 	k.type = a.t;
 	k.out_type = c.t;
@@ -239,7 +234,7 @@ struct onednn_packed *onednn_pack(struct onednn *s, struct mat w, bool transpose
 				     dnnl_format_tag_any);
 	src = view(w.t, 512, p->k, p->k, false); /* the layout does not depend on the rows */
 	dst = view(DT_F32, 512, p->n, p->n, false);
-	pd = describe(s->engine, &src, &any, NULL, &dst, 1, 0);
+	pd = describe(s->engine, &src, &any, NULL, &dst, 0);
 	p->desc = pd ? *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0) : plain;
 	dnnl_primitive_desc_destroy(pd);
 	status = dnnl_memory_create(&p->memory, &p->desc, s->engine, DNNL_MEMORY_ALLOCATE);
@@ -282,7 +277,6 @@ int onednn_gemm_packed(struct onednn *s, struct mat c, struct mat a, const struc
 	k.k = p->k;
 	k.lda = a.ld;
 	k.ldc = c.ld;
-	k.alpha = 1;
 	k.beta = beta;
 	k.type = p->t;
 	k.out_type = c.t;

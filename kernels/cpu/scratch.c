@@ -30,16 +30,19 @@ float *cpu_rooms(struct cpu *c)
 	return cpu_scratch(c, SCRATCH_ROOMS, (size_t)c->threads * ROOM * sizeof(float));
 }
 
-/* A's fp32 copy, where our products take bf16; A^T for the library's; see matmul.c. */
+/* Where our products take bf16, A's fp32 copy; for the library's, A transposed or without gaps and a
+ * skinny result's sums; see matmul.c. */
 void cpu_matmul_scratch(const struct cpu *c, const struct op_limits *l, size_t bytes[SCRATCHES])
 {
 	size_t side = largest(l->rows, l->rank) * (size_t)l->cols;
 	size_t head = (size_t)(l->head_rows * (l->backward ? l->vocab : l->cols));
 
-	if (c->library && l->act == DT_BF16)
-		bytes[SCRATCH_C] = l->backward ? (size_t)(l->rows * l->rank) * mat_elem(l->act) : 0;
-	else if (l->act == DT_BF16)
+	if (c->library && l->act == DT_BF16) {
+		bytes[SCRATCH_B] = (size_t)(l->rows * l->rank) * sizeof(float);
+		bytes[SCRATCH_C] = (size_t)(l->rows * l->rank) * mat_elem(DT_BF16);
+	} else if (l->act == DT_BF16) {
 		bytes[SCRATCH_A] = sizeof(float) * (side > head ? side : head);
+	}
 	bytes[SCRATCH_ROOMS] = (size_t)c->threads * ROOM * sizeof(float);
 }
 

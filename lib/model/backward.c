@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The backward pass: the mirror of forward.c. Frozen weights get no gradient. For a linear with
- * LoRA, y = x W^T + s (x A^T) Bt, with dy given:
- *   du = s dy Bt^T;  dBt += s u^T dy;  dA += du^T x;  dx = dy W + du A.
+ * LoRA, y = x W^T + u Bt with u = s x A^T, and dy given:
+ *   du = s dy Bt^T;  dBt += u^T dy;  dA += du^T x;  dx = dy W + du A.
+ * du is the gradient of x A^T: s times that of u.
  */
 #include "model/layer.h"
 
@@ -36,8 +37,7 @@ static void group_bwd(struct pass *p, struct lora *lora, int layer, enum lora_gr
 			continue;
 		op->gemm(dev, mat_cols(du, ll->row_of[m], ll->rank[m]), dym, false, bt, true,
 			 ll->scale[m], 0);
-		op->gemm(dev, dbt, mat_cols(u, ll->row_of[m], ll->rank[m]), true, dym, false,
-			 ll->scale[m], 1);
+		op->gemm(dev, dbt, mat_cols(u, ll->row_of[m], ll->rank[m]), true, dym, false, 1, 1);
 	}
 	if (!layer_drops(p, lora)) {
 		op->gemm(dev, da, du, true, x, false, 1, 1);

@@ -61,32 +61,63 @@ struct mat layer_dropped(const struct pass *p, const struct lora *lora, int laye
 	return y;
 }
 
-/* u = x A^T of a group, keeping u; then y[module] += scale u Bt, unless y.p is NULL. */
+/* Whether one product makes u of the whole group: the modules share their input and their scale. */
+static bool alike(const struct pass *p, const struct lora *lora, int layer, enum lora_group g)
+{
+	const struct lora_layer *ll = &lora->layers[layer];
+	float scale = 0;
+
+	for (int m = lora_group_first[g]; m < (int)lora_group_first[g + 1]; m++) {
+		if (ll->rank[m] && scale != 0 && ll->scale[m] != scale)
+			return false;
+		scale = ll->rank[m] ? ll->scale[m] : scale;
+	}
+	return !layer_drops(p, lora);
+}
+
+/* u = s x A^T of a group. The scale goes in here, where the product is smallest. */
+static void make_u(const struct pass *p, const struct lora *lora, int layer, enum lora_group g,
+		   struct mat u, struct mat x)
+{
+	const struct ops *op = p->m->dev->ops;
+	const struct lora_layer *ll = &lora->layers[layer];
+	struct mat a = lora_a(lora, lora->compute, lora->act, layer, g);
+	bool all = alike(p, lora, layer, g);
+
+	for (int m = lora_group_first[g]; m < (int)lora_group_first[g + 1]; m++) {
+		struct mat xm;
+
+		if (!ll->rank[m])
+			continue;
+		if (all) {
+			op->gemm(p->m->dev, u, x, false, a, true, ll->scale[m], 0);
+			return;
+		}
+		xm = layer_dropped(p, lora, layer, (enum lora_module)m, x);
+		op->gemm(p->m->dev, mat_cols(u, ll->row_of[m], ll->rank[m]), xm, false,
+			 mat_rows(a, ll->row_of[m], ll->rank[m]), true, ll->scale[m], 0);
+	}
+}
+
+/* y[module] += u Bt of a group, unless y.p is NULL; u is kept. */
 static void lora_add(const struct pass *p, const struct lora *lora, int layer, enum lora_group g,
 		     struct mat y, struct mat x, struct mat u_all)
 {
-	const struct ops *op = p->m->dev->ops;
 	const struct lora_layer *ll = lora ? &lora->layers[layer] : NULL;
-	struct mat a, u;
+	struct mat u;
 	int64_t at = 0;
 
 	if (!ll || !ll->rows[g])
 		return;
-	a = lora_a(lora, lora->compute, lora->act, layer, g);
 	u = layer_u(lora, layer, g, u_all);
-	if (!layer_drops(p, lora))
-		op->gemm(p->m->dev, u, x, false, a, true, 1, 0);
-	for (int m = lora_group_first[g]; m < (int)lora_group_first[g + 1]; m++) {
+	make_u(p, lora, layer, g, u, x);
+	for (int m = lora_group_first[g]; y.p && m < (int)lora_group_first[g + 1]; m++) {
 		struct mat bt = lora_bt(lora, lora->compute, lora->act, layer, (enum lora_module)m);
-		struct mat um = mat_cols(u, ll->row_of[m], ll->rank[m]);
 
-		if (ll->rank[m] && layer_drops(p, lora))
-			op->gemm(p->m->dev, um,
-				 layer_dropped(p, lora, layer, (enum lora_module)m, x), false,
-				 mat_rows(a, ll->row_of[m], ll->rank[m]), true, 1, 0);
-		if (ll->rank[m] && y.p)
-			op->gemm(p->m->dev, mat_cols(y, at, bt.cols), um, false, bt, false,
-				 ll->scale[m], 1);
+		if (ll->rank[m])
+			p->m->dev->ops->gemm(p->m->dev, mat_cols(y, at, bt.cols),
+					     mat_cols(u, ll->row_of[m], ll->rank[m]), false, bt,
+					     false, 1, 1);
 		at += bt.cols;
 	}
 }

@@ -54,7 +54,7 @@ struct layer_view {
 	struct mat qkv, q, k, v; /* qkv and its parts, /A, after RoPE */
 	struct mat o; /* (T, H E)/A */
 	struct mat gate_up, gate, up; /* (T, 2F)/A and its halves */
-	struct mat u; /* (T, width)/A: A x of all groups */
+	struct mat u; /* (T, width)/A: s x A^T of all groups */
 };
 
 struct layer_view layer_view(const struct pass *p, int layer, int n_tokens,
